@@ -1,0 +1,118 @@
+# AI Runner. `make help` says what there is. Quiet by default, V=1 shows commands, SAN=1 builds with
+# sanitizers beside the plain build (build-san/), BUILD=DIR builds elsewhere.
+
+V ?= 0
+SAN ?= 0
+WERROR ?= 0
+ifeq ($(SAN),1)
+BUILD ?= build-san
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
+else
+BUILD ?= build
+SANFLAGS := -O2 -D_FORTIFY_SOURCE=2
+endif
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),@:,@printf '  %-8s %s\n' $(1) $(2))
+
+VERSION := 0.1.0
+PKGS := jansson libcurl libgit2 libcrypto libpcre2-8 libsystemd zlib libcmark-gfm
+CC ?= gcc
+CFLAGS_ALL := -std=gnu17 -g $(SANFLAGS) -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Wpointer-arith -Wno-missing-field-initializers \
+	$(if $(filter 1,$(WERROR)),-Werror) -I. -I$(BUILD) -DAIRUNNER_VERSION='"$(VERSION)"' -fPIE \
+	$(shell mariadb_config --include 2>/dev/null) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) \
+	$(CFLAGS)
+LDFLAGS_ALL := -pie $(filter -fsanitize% -fno-sanitize%,$(SANFLAGS)) -Wl,-z,relro,-z,now $(LDFLAGS)
+LIBS_COMMON := -ljansson -lmariadb -lcrypto
+LIBS_CGI := -lfcgi
+LIBS_WORKER := -lcurl -lgit2 -lpcre2-8 -lsystemd -lz -lcmark-gfm-extensions -lcmark-gfm
+
+# Each program is one main file; everything else of its folder is an archive that it links.
+MAINS := cgi/webhook.c cgi/api.c cgi/dashboard.c worker/main.c worker/ctl.c
+LIB_SRC := $(wildcard lib/*.c)
+CGI_SRC := $(filter-out $(MAINS),$(wildcard cgi/*.c cgi/*/*.c))
+WORKER_SRC := $(filter-out $(MAINS),$(wildcard worker/*.c worker/*/*.c))
+STANDIN_SRC := $(wildcard tests/standin/*.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_HELP := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+PROGRAMS := $(addprefix $(BUILD)/,airunner-webhook airunner-api airunner-dashboard airunner-worker airunnerctl)
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+SHARE := $(BUILD)/share/airunner
+
+.PHONY: all programs standin units share help
+all: programs standin
+programs: $(PROGRAMS) share
+standin: $(BUILD)/standin
+units: $(UNITS)
+
+# ---- generated ----
+$(BUILD)/gen/queries.h: sql/queries.sql sql/queries.awk
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && awk -v mode=h -f sql/queries.awk sql/queries.sql >$@.tmp && mv $@.tmp $@
+$(BUILD)/gen/queries.c: sql/queries.sql sql/queries.awk
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && awk -v mode=c -f sql/queries.awk sql/queries.sql >$@.tmp && mv $@.tmp $@
+
+# ---- objects; a change of flags rebuilds all ----
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(BUILD) && echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(LDFLAGS_ALL)' | cmp -s - $@ || echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(LDFLAGS_ALL)' >$@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(BUILD)/gen/queries.h
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+$(BUILD)/obj/gen/queries.o: $(BUILD)/gen/queries.c $(BUILD)/gen/queries.h $(BUILD)/flags
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+# An archive also depends on the list of its members, so that a removed file leaves it.
+define archive
+$(BUILD)/$(1).list: FORCE
+	$$(Q)mkdir -p $(BUILD) && echo '$(2)' | cmp -s - $$@ || echo '$(2)' >$$@
+$(BUILD)/$(1).a: $(2) $(BUILD)/$(1).list
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && ar rcs $$@ $(2)
+endef
+$(eval $(call archive,libcommon,$(call obj,$(LIB_SRC)) $(BUILD)/obj/gen/queries.o))
+$(eval $(call archive,libcgi,$(call obj,$(CGI_SRC))))
+$(eval $(call archive,libworker,$(call obj,$(WORKER_SRC))))
+
+link = $(call say,LD,$@)
+$(BUILD)/airunner-webhook: $(call obj,cgi/webhook.c) $(BUILD)/libcgi.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_COMMON)
+$(BUILD)/airunner-api: $(call obj,cgi/api.c) $(BUILD)/libcgi.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_COMMON)
+$(BUILD)/airunner-dashboard: $(call obj,cgi/dashboard.c) $(BUILD)/libcgi.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_COMMON)
+$(BUILD)/airunner-worker: $(call obj,worker/main.c) $(BUILD)/libworker.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_COMMON)
+$(BUILD)/airunnerctl: $(call obj,worker/ctl.c) $(BUILD)/libworker.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_COMMON)
+$(BUILD)/standin: $(call obj,$(STANDIN_SRC)) $(BUILD)/libcommon.a
+	$(link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd -lgit2 $(LIBS_COMMON)
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
+.PRECIOUS: $(BUILD)/obj/%.o
+
+# ---- what the programs read at run time, laid out as installed ----
+SHARE_SRC := $(shell find templates sql/migrate static -type f 2>/dev/null) $(wildcard etc/models.json)
+share: $(SHARE)/.stamp
+$(SHARE)/.stamp: $(SHARE_SRC)
+	$(call say,SHARE,$(SHARE))
+	$(Q)rm -rf $(SHARE) && mkdir -p $(SHARE) && cp -r templates static $(SHARE)/ && mkdir -p $(SHARE)/sql && cp -r sql/migrate $(SHARE)/sql/ \
+		&& if [ -f etc/models.json ]; then cp etc/models.json $(SHARE)/; fi && touch $@
+
+clean:
+	rm -rf build build-san
+.PHONY: clean
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

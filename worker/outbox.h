@@ -1,0 +1,41 @@
+/*
+ * Writes to Jira and the forge that must happen exactly once in effect. The row with its key is
+ * stored first (waiting), then sent (sending, for at most 30 s; the call itself at most 20 s), then
+ * done with its result. A row found `sending` past send_until is looked up by its key at the
+ * service before it is sent again. Every Jira and forge write goes through outbox_effect().
+ */
+#ifndef AIRUNNER_OUTBOX_H
+#define AIRUNNER_OUTBOX_H
+
+#include "worker/run.h"
+
+enum effect_kind {
+	EFFECT_JIRA_COMMENT,      /* {body_markdown}                → {id}; found by the marker */
+	EFFECT_JIRA_COMMENT_EDIT, /* {id, body_markdown}            → {id}; repeating is harmless */
+	EFFECT_JIRA_TRANSITION,   /* {status}                       → {status}; found by the issue's status */
+	EFFECT_JIRA_ASSIGN,       /* {account_id}                   → {}; repeating is harmless */
+	EFFECT_FORGE_PULL_REQUEST, /* {head, base, title, body, draft} → {number, url, draft, found}; by head branch */
+	EFFECT_FORGE_PULL_REQUEST_EDIT, /* {number, title, body}    → {number, url} */
+	EFFECT__MAX
+};
+
+struct effect {
+	enum effect_kind kind;
+	const char *name;      /* unique within the run and attempt, e.g. "report" */
+	const char *issue_key; /* order is kept per issue */
+	bool closing;          /* the closing report: survives a cancellation */
+	json_t *request;       /* taken over */
+};
+
+/**
+ * Stores the effect (key: run id / attempt / name), sends it and waits for its end. A key that is
+ * done already returns its stored result and sends nothing.
+ * @param ret_result  new reference, may be NULL
+ * @return ERR_FENCE, ERR_CANCELLED (nothing was sent), or the service's error (row stays waiting when a
+ *         later try can help, void when the refusal is final; last_error has the words)
+ */
+err_t outbox_effect(struct run_ctx *ctx, struct effect *effect, json_t **ret_result);
+
+const char *effect_kind_name(enum effect_kind kind);
+
+#endif
