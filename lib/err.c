@@ -63,9 +63,11 @@ static struct err *ring_take(enum err_code code)
 static void clean(char *s)
 {
 	for (unsigned char *p = (unsigned char *)s; *p;) {
-		size_t n = *p < 0x80 ? 1 : (*p & 0xe0) == 0xc0 ? 2 : (*p & 0xf0) == 0xe0 ? 3
-			: (*p & 0xf8) == 0xf0				      ? 4
-										      : 0;
+		size_t n = *p < 0x80             ? 1
+			   : (*p & 0xe0) == 0xc0 ? 2
+			   : (*p & 0xf0) == 0xe0 ? 3
+			   : (*p & 0xf8) == 0xf0 ? 4
+						 : 0;
 		size_t have = 1;
 		while (have < n && (p[have] & 0xc0) == 0x80)
 			have++;

@@ -5,20 +5,33 @@
 #include <string.h>
 
 static const char *const statuses[RUN_STATUS__MAX] = {
-	[RUN_QUEUED] = "queued", [RUN_RUNNING] = "running", [RUN_COMPLETED] = "completed",
-	[RUN_FAILED] = "failed", [RUN_BLOCKED] = "blocked", [RUN_CANCELLED] = "cancelled",
+	[RUN_QUEUED] = "queued",
+	[RUN_RUNNING] = "running",
+	[RUN_COMPLETED] = "completed",
+	[RUN_FAILED] = "failed",
+	[RUN_BLOCKED] = "blocked",
+	[RUN_CANCELLED] = "cancelled",
 };
 static const char *const priorities[PRIORITY__MAX] = {
-	[PRIORITY_URGENT] = "URGENT", [PRIORITY_HIGH] = "HIGH",
-	[PRIORITY_NORMAL] = "NORMAL", [PRIORITY_LOW] = "LOW",
+	[PRIORITY_URGENT] = "URGENT",
+	[PRIORITY_HIGH] = "HIGH",
+	[PRIORITY_NORMAL] = "NORMAL",
+	[PRIORITY_LOW] = "LOW",
 };
 static const char *const stages[STAGE__MAX] = {
-	[STAGE_CLAIMED] = "claimed", [STAGE_ANALYZING] = "analyzing", [STAGE_PLANNING] = "planning",
-	[STAGE_EXECUTING] = "executing", [STAGE_VERIFYING] = "verifying",
-	[STAGE_COMMITTING] = "committing", [STAGE_COMPLETED] = "completed", [STAGE_FAILED] = "failed",
+	[STAGE_CLAIMED] = "claimed",
+	[STAGE_ANALYZING] = "analyzing",
+	[STAGE_PLANNING] = "planning",
+	[STAGE_EXECUTING] = "executing",
+	[STAGE_VERIFYING] = "verifying",
+	[STAGE_COMMITTING] = "committing",
+	[STAGE_COMPLETED] = "completed",
+	[STAGE_FAILED] = "failed",
 };
 static const char *const levels[EVENT_LEVEL__MAX] = {
-	[EVENT_INFO] = "info", [EVENT_ERROR] = "error", [EVENT_PROGRESS] = "progress",
+	[EVENT_INFO] = "info",
+	[EVENT_ERROR] = "error",
+	[EVENT_PROGRESS] = "progress",
 };
 
 const char *run_status_name(enum run_status status)
@@ -39,7 +52,8 @@ bool run_status_parse(const char *text, enum run_status *ret_status)
 
 const char *run_priority_name(enum run_priority priority)
 {
-	return priority >= PRIORITY_URGENT && priority < PRIORITY__MAX ? priorities[priority] : "NORMAL";
+	return priority >= PRIORITY_URGENT && priority < PRIORITY__MAX ? priorities[priority]
+								       : "NORMAL";
 }
 
 const char *run_stage_name(enum run_stage stage)

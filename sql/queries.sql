@@ -11,6 +11,18 @@
 
 -- ============================== schema ==============================
 
+-- What each connection begins with.
+-- name: session_setup
+SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+
+-- name: schema_table
+CREATE TABLE IF NOT EXISTS schema_migrations (
+	version INT NOT NULL PRIMARY KEY,
+	name VARCHAR(128) NOT NULL,
+	checksum CHAR(64) NOT NULL,
+	at DATETIME(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3)
+);
+
 -- name: schema_versions
 -- out: version, name, checksum
 SELECT version, name, checksum FROM schema_migrations ORDER BY version;

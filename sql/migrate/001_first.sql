@@ -293,6 +293,7 @@ GRANT SELECT ON api_tokens TO air_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON sessions TO air_dash;
 GRANT SELECT, UPDATE ON sessions TO air_api;
 GRANT SELECT ON api_tokens TO air_dash;
+GRANT SELECT ON schema_migrations TO air_worker;
 GRANT SELECT, INSERT, UPDATE ON repos TO air_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON repo_projects TO air_worker;
 GRANT SELECT, INSERT, UPDATE ON runs TO air_worker;
