@@ -107,7 +107,7 @@ static err_t connect_to(struct db *db, const char *host, unsigned port, const ch
 	const char *user = settings_str(db->set, S_AIRUNNER_DB_USER);
 	const char *name = settings_str(db->set, S_AIRUNNER_DB_NAME);
 	if (mysql_real_connect(db->conn, host, user, settings_str(db->set, S_AIRUNNER_DB_PASSWORD),
-		    name, port, socket, CLIENT_MULTI_STATEMENTS))
+		    name, port, socket, CLIENT_MULTI_STATEMENTS | CLIENT_FOUND_ROWS))
 		return NULL;
 	unsigned code = mysql_errno(db->conn);
 	const char *where = socket ? socket : host;

@@ -46,6 +46,7 @@ static const struct {
 	[ERR_LIMIT] = {"limit", 500, false, ERR_END_BLOCKED},
 	[ERR_QUESTION] = {"question", 500, false, ERR_END_BLOCKED},
 	[ERR_UNROUTED] = {"unrouted", 500, false, ERR_END_FAILED},
+	[ERR_STOPPING] = {"stopping", 503, true, ERR_END_REQUEUE},
 	[ERR_INTERNAL] = {"internal", 500, false, ERR_END_FAILED},
 };
 

@@ -45,6 +45,7 @@ enum err_code {
 	ERR_LIMIT,          /* turns, time or money of a run used up: ends blocked */
 	ERR_QUESTION,       /* the model asks a person: ends blocked */
 	ERR_UNROUTED,       /* no repository for this project */
+	ERR_STOPPING,       /* this worker is asked to end: the run goes back to the queue */
 	ERR_INTERNAL,       /* a defect of ours */
 	ERR__MAX
 };

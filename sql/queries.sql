@@ -52,7 +52,178 @@ CALL intake(?, ?, ?, ?, ?, ?);
 
 -- ============================== queue (worker/claim) ==============================
 
+-- The first repository with a claimable run. One that another worker is claiming from is passed over.
+-- name: claim_repo
+-- out: id, head_run_id, max_running
+SELECT id, head_run_id, max_running FROM repos
+WHERE ready = 1 ORDER BY head_priority, head_position, last_claim_at, head_run_id
+LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- USE_SMART_QUEUE=false: the oldest run of all repositories.
+-- name: claim_repo_plain
+-- out: id, head_run_id, max_running
+SELECT id, head_run_id, max_running FROM repos
+WHERE ready = 1 ORDER BY head_run_id LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- name: claim_candidate
+-- in: id
+-- out: id, fence, crashes, attempt
+SELECT id, fence, crashes, attempt FROM runs r
+WHERE r.id = ? AND r.status = 'queued' AND r.due_at <= NOW(3)
+	AND NOT EXISTS (SELECT 1 FROM runs busy WHERE busy.running_line = r.line)
+FOR UPDATE;
+
+-- name: claim_used_slots
+-- in: repo_id
+-- out: slot
+SELECT slot FROM runs WHERE repo_id = ? AND slot IS NOT NULL ORDER BY slot;
+
+-- The UNIQUE keys (repo_id, slot) and (running_line) are what keeps the limits.
+-- name: claim_take
+-- in: slot, worker, lease_s, crashes, id, fence
+UPDATE runs SET status = 'running', slot = ?, running_line = line, queued_issue = NULL, locked_by = ?,
+	locked_at = NOW(3), lease_until = NOW(3) + INTERVAL ? SECOND, crashes = ?, fence = fence + 1,
+	started_at = IFNULL(started_at, NOW(3)), updated_at = NOW(3)
+WHERE id = ? AND fence = ? AND status = 'queued';
+
+-- A step of the last claim that began and did not end in order: the worker crashed in it.
+-- name: claim_open_step
+-- in: run_id
+-- out: step, ended
+SELECT step, ended_at IS NOT NULL AS ended FROM run_steps WHERE run_id = ? ORDER BY id DESC LIMIT 1;
+
+-- name: claim_close_open_steps
+-- in: run_id
+UPDATE run_steps SET ended_at = NOW(3), outcome = 'crashed' WHERE run_id = ? AND ended_at IS NULL;
+
+-- name: repo_lock
+-- in: id
+-- out: id, max_running
+SELECT id, max_running FROM repos WHERE id = ? FOR UPDATE;
+
+-- name: repo_claimed
+-- in: id
+UPDATE repos SET running = running + 1, last_claim_at = NOW(3) WHERE id = ?;
+
+-- name: repo_released
+-- in: id
+UPDATE repos SET running = GREATEST(running - 1, 0) WHERE id = ?;
+
+-- name: repo_refresh_head
+-- in: id
+CALL refresh_head(?);
+
+-- Repositories whose head is not claimable but which have queued runs (one became due, a line became free).
+-- name: repos_to_refresh
+-- out: id
+SELECT id FROM repos WHERE ready = 0 AND paused = 0 AND (max_running = 0 OR running < max_running)
+	AND EXISTS (SELECT 1 FROM runs WHERE runs.repo_id = repos.id AND runs.status = 'queued' AND runs.due_at <= NOW(3));
+
+-- name: repo_put
+-- in: address, max_running, plain_order
+INSERT INTO repos (address, max_running, plain_order) VALUES (?, ?, ?)
+ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), max_running = VALUES(max_running), plain_order = VALUES(plain_order);
+
+-- name: repo_projects_clear
+DELETE FROM repo_projects;
+
+-- name: repo_project_put
+-- in: project_key, repo_id, is_default
+INSERT INTO repo_projects (project_key, repo_id, is_default) VALUES (?, ?, ?);
+
+-- name: run_by_id
+-- in: id
+-- out: id, kind, issue_key, project_key, line, repo_id, status, fence, slot, attempt, crashes, priority
+SELECT id, kind, issue_key, project_key, line, repo_id, status, fence, slot, attempt, crashes, priority
+FROM runs WHERE id = ?;
+
+-- name: leases_renew
+-- in: lease_s, worker
+UPDATE runs SET lease_until = NOW(3) + INTERVAL ? SECOND WHERE locked_by = ? AND status = 'running';
+
+-- name: leases_lost
+-- out: id, fence, repo_id
+SELECT id, fence, repo_id FROM runs WHERE status = 'running' AND lease_until < NOW(3) LIMIT 100;
+
+-- name: runs_of_worker
+-- in: worker
+-- out: id, fence, repo_id, cancelled
+SELECT id, fence, repo_id, cancel_at IS NOT NULL AS cancelled FROM runs
+WHERE locked_by = ? AND status = 'running';
+
+-- Not fenced by cancel_at: a cancelled run is closed too.
+-- name: run_close
+-- in: status, reason, error_category, metrics, id, fence
+UPDATE runs SET status = ?, reason = ?, error_category = ?, metrics = ?, slot = NULL, running_line = NULL,
+	lease_until = NULL, completed_at = NOW(3), updated_at = NOW(3)
+WHERE id = ? AND fence = ? AND status = 'running';
+
+-- name: run_requeue
+-- in: wait_s, id, fence
+UPDATE runs SET status = 'queued', queued_issue = issue_key, slot = NULL, running_line = NULL,
+	lease_until = NULL, due_at = NOW(3) + INTERVAL ? SECOND, updated_at = NOW(3)
+WHERE id = ? AND fence = ? AND status = 'running';
+
+-- name: worker_put
+-- in: name, host, pid, capacity, version, sandbox
+INSERT INTO workers (name, host, pid, capacity, version, sandbox) VALUES (?, ?, ?, ?, ?, ?)
+ON DUPLICATE KEY UPDATE host = VALUES(host), pid = VALUES(pid), capacity = VALUES(capacity),
+	version = VALUES(version), sandbox = VALUES(sandbox), started_at = NOW(3), seen_at = NOW(3), stopped_at = NULL;
+
+-- name: worker_seen
+-- in: name
+UPDATE workers SET seen_at = NOW(3) WHERE name = ?;
+
+-- name: worker_stopped
+-- in: name
+UPDATE workers SET stopped_at = NOW(3) WHERE name = ?;
+
 -- ============================== run and journal (worker) ==============================
+
+-- name: run_alive
+-- in: fence, id
+-- out: ours, cancelled
+SELECT status = 'running' AND fence = ? AS ours, cancel_at IS NOT NULL AS cancelled FROM runs WHERE id = ?;
+
+-- FENCED
+-- name: event_add
+-- in: level, stage, message, meta, id, fence
+INSERT INTO run_events (run_id, level, stage, message, meta)
+SELECT id, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running';
+
+-- FENCED
+-- name: step_begin
+-- in: attempt, step, round, id, fence
+INSERT INTO run_steps (run_id, attempt, fence, step, round)
+SELECT id, ?, fence, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running';
+
+-- FENCED
+-- name: step_end
+-- in: outcome, result, step_id, id, fence
+UPDATE run_steps SET ended_at = NOW(3), outcome = ?, result = ?
+WHERE run_steps.id = ? AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
+
+-- FENCED
+-- name: artifact_add
+-- in: kind, name, part, bytes, content, id, fence
+INSERT INTO artifacts (run_id, kind, name, part, bytes, content)
+SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running';
+
+-- FENCED
+-- name: run_set_branch
+-- in: branch, id, fence
+UPDATE runs SET branch = ?, updated_at = NOW(3) WHERE id = ? AND fence = ? AND status = 'running';
+
+-- FENCED
+-- name: run_set_pull_request
+-- in: pr_url, id, fence
+UPDATE runs SET pr_url = ?, updated_at = NOW(3) WHERE id = ? AND fence = ? AND status = 'running';
+
+-- FENCED
+-- name: run_set_issue
+-- in: issue_type, issue_summary, project_key, line, id, fence
+UPDATE runs SET issue_type = ?, issue_summary = ?, project_key = ?, line = ?, running_line = line, updated_at = NOW(3)
+WHERE id = ? AND fence = ? AND status = 'running';
 
 -- ============================== conversations (worker/agent) ==============================
 

@@ -68,6 +68,7 @@ struct run_ctx {
 	enum run_stage stage;           /* its stage, for events */
 	int heal_round;                 /* 0: first edit */
 	int64_t started_ms;             /* CLOCK_MONOTONIC when the attempt began */
+	bool closing;                   /* work is kept or reported: limits end nothing any more */
 };
 
 /** Frees what the run row holds. */
@@ -86,9 +87,17 @@ void run_state_set(struct run_ctx *ctx, const char *step, json_t *value);
 
 /**
  * Is the run still ours and not cancelled? Asked before anything is sent outside, before each LLM
- * call and each command. @return NULL, ERR_FENCE, ERR_CANCELLED, ERR_LIMIT (60 minutes over),
- * ERR_DB_AWAY
+ * call and each command. @return NULL, ERR_FENCE, ERR_CANCELLED, ERR_LIMIT (AIRUNNER_MAX_RUN_S
+ * over), ERR_STOPPING, ERR_DB_AWAY
  */
 err_t run_check_alive(struct run_ctx *ctx);
+
+/** The same as a callback for HTTP calls and commands; arg is the run_ctx. */
+err_t run_alive_callback(void *arg);
+
+/** Asks this process's run to stop (signal handler); run_check_alive() then returns ERR_STOPPING. */
+void run_request_stop(void);
+
+int64_t monotonic_ms(void);
 
 #endif

@@ -6,6 +6,7 @@ CREATE TABLE repos (
 	address VARCHAR(190) CHARACTER SET ascii COLLATE ascii_bin NOT NULL UNIQUE COMMENT 'canonical clone address',
 	max_running INT NOT NULL DEFAULT 1 COMMENT '0: without limit',
 	paused TINYINT NOT NULL DEFAULT 0,
+	plain_order TINYINT NOT NULL DEFAULT 0 COMMENT 'USE_SMART_QUEUE=false: by id alone',
 	running INT NOT NULL DEFAULT 0 COMMENT 'running runs',
 	ready TINYINT NOT NULL DEFAULT 0 COMMENT 'has a claimable run: head_* name the first',
 	head_priority TINYINT NOT NULL DEFAULT 9,
@@ -34,7 +35,7 @@ CREATE TABLE runs (
 	status ENUM('queued','running','completed','failed','blocked','cancelled') NOT NULL DEFAULT 'queued',
 	priority TINYINT NOT NULL DEFAULT 3,
 	position INT NOT NULL DEFAULT 0,
-	attempt INT NOT NULL DEFAULT 0,
+	attempt INT NOT NULL DEFAULT 1 COMMENT 'raised by a retry, not by a crash',
 	crashes INT NOT NULL DEFAULT 0,
 	fence BIGINT NOT NULL DEFAULT 0,
 	slot BIGINT NULL COMMENT 'NULL unless running',
@@ -225,12 +226,17 @@ CREATE PROCEDURE refresh_head (IN the_repo BIGINT)
 SQL SECURITY INVOKER
 BEGIN
 	DECLARE is_open TINYINT DEFAULT 0;
+	DECLARE is_plain TINYINT DEFAULT 0;
 	DECLARE next_id BIGINT DEFAULT NULL;
 	DECLARE next_priority TINYINT DEFAULT 9;
 	DECLARE next_position INT DEFAULT 0;
-	SELECT paused = 0 AND (max_running = 0 OR running < max_running) INTO is_open
+	SELECT paused = 0 AND (max_running = 0 OR running < max_running), plain_order INTO is_open, is_plain
 	FROM repos WHERE id = the_repo FOR UPDATE;
-	IF is_open THEN
+	IF is_open AND is_plain THEN
+		SELECT MIN(r.id) INTO next_id FROM runs r
+		WHERE r.repo_id = the_repo AND r.status = 'queued' AND r.due_at <= NOW(3)
+			AND NOT EXISTS (SELECT 1 FROM runs busy WHERE busy.running_line = r.line);
+	ELSEIF is_open THEN
 		SELECT r.id, r.priority, r.position INTO next_id, next_priority, next_position
 		FROM runs r
 		WHERE r.repo_id = the_repo AND r.status = 'queued' AND r.due_at <= NOW(3)
@@ -265,6 +271,8 @@ BEGIN
 	ELSE
 		SET the_repo = IFNULL((SELECT repo_id FROM repo_projects WHERE project_key = the_project),
 			IFNULL((SELECT MIN(repo_id) FROM repo_projects WHERE is_default = 1 AND the_project <> ''), 0));
+		-- the repository's row first, as a claim does: no deadlock between the two
+		SELECT id INTO the_repo FROM repos WHERE id = the_repo FOR UPDATE;
 		INSERT INTO runs (issue_key, queued_issue, repo_id, project_key, line, priority)
 		VALUES (the_issue, the_issue, the_repo, the_project, the_issue, IFNULL(the_priority, 3))
 		ON DUPLICATE KEY UPDATE updated_at = NOW(3), priority = LEAST(priority, IFNULL(the_priority, 4));

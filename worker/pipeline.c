@@ -1,0 +1,272 @@
+/*
+ * The order of steps, the heal loop (the only way back), and how a run ends. Called by a run's
+ * child (worker/child.c). What a step does is in worker/steps/; errors of steps are logged here.
+ */
+#include "worker/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "worker/claim.h"
+#include "worker/journal.h"
+#include "worker/metrics.h"
+#include "worker/steps/publish_guard.h"
+
+#define AWAY_WAIT_S 15
+
+struct step {
+	const char *name;
+	enum run_stage stage;
+	step_fn work;
+	bool guarded; /* the issue is read again first: nothing is published that a person took back */
+};
+
+static const struct step steps[] = {
+	{"fetch", STAGE_ANALYZING, step_fetch, false},
+	{"route", STAGE_ANALYZING, step_route, false},
+	{"checkout", STAGE_ANALYZING, step_checkout, false},
+	{"baseline", STAGE_ANALYZING, step_baseline, false},
+	{"context", STAGE_PLANNING, step_context, false},
+	{"edit", STAGE_EXECUTING, step_edit, false},
+	{"verify", STAGE_VERIFYING, step_verify, false},
+	{"test", STAGE_VERIFYING, step_test, false},
+	{"tag", STAGE_COMMITTING, step_tag, true},
+	{"commit", STAGE_COMMITTING, step_commit, false},
+	{"push", STAGE_COMMITTING, step_push, false},
+	{"pull_request", STAGE_COMMITTING, step_pull_request, false},
+	{"report", STAGE_COMPLETED, step_report, false},
+};
+
+/* What keeps the work of a run that ends by a limit or with failing checks. */
+static const struct step keep_steps[] = {
+	{"commit", STAGE_COMMITTING, step_commit, true},
+	{"push", STAGE_COMMITTING, step_push, false},
+	{"pull_request", STAGE_COMMITTING, step_pull_request, false},
+};
+
+static size_t step_index(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		if (strcmp(steps[i].name, name) == 0)
+			return i;
+	}
+	abort();
+}
+
+static err_t step_begin(struct run_ctx *ctx, const struct step *step, int64_t *ret_id)
+{
+	ctx->step = step->name;
+	ctx->stage = step->stage;
+	ERR_TRY(db_exec_fenced(ctx->db, Q_STEP_BEGIN,
+		DB_ARGS(db_i64(ctx->run.attempt), db_str(step->name), db_i64(ctx->heal_round),
+			db_i64(ctx->run.id), db_i64(ctx->run.fence))));
+	*ret_id = db_insert_id(ctx->db);
+	return NULL;
+}
+
+static err_t step_end(struct run_ctx *ctx, int64_t id, const char *outcome)
+{
+	json_t *result = json_object_get(ctx->state, ctx->step);
+	autofree char *text = result ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	return db_exec_fenced(ctx->db, Q_STEP_END,
+		DB_ARGS(db_str(outcome), db_str(text), db_i64(id), db_i64(ctx->run.id),
+			db_i64(ctx->run.fence)));
+}
+
+/* One journalled step. The step's own error counts more than one of closing the journal row. */
+static err_t step_work(struct run_ctx *ctx, const struct step *step, enum step_next *ret_next)
+{
+	static const char *const outcomes[] = {
+		[STEP_NEXT] = "ok", [STEP_HEAL] = "heal", [STEP_END] = "end"};
+	int64_t id = 0;
+	ERR_TRY(run_check_alive(ctx));
+	ERR_TRY(step_begin(ctx, step, &id));
+	*ret_next = STEP_NEXT;
+	err_t e = step->guarded ? publish_guard(ctx) : NULL;
+	if (!e)
+		e = step->work(ctx, ret_next);
+	err_t journalled = step_end(ctx, id, e ? err_code_name(err_code(e)) : outcomes[*ret_next]);
+	return e ? err_in(e, "%s", step->name) : journalled;
+}
+
+/* "src/a.ts:3 TS2322: …" of the first finding, for the reason of a run that could not be healed. */
+static char *first_finding(const struct run_ctx *ctx)
+{
+	json_t *list = run_state_get(ctx, "verify.findings");
+	if (json_array_size(list) == 0)
+		list = run_state_get(ctx, "test.findings");
+	json_t *first = json_array_get(list, 0);
+	const char *file = "", *code = "", *message = "no finding was named";
+	json_int_t line = 0;
+	json_unpack(first, "{s?s s?I s?s s?s}", "file", &file, "line", &line, "code", &code, "message", &message);
+	if (!*file)
+		return xasprintf("%s %s", code, message);
+	return xasprintf("%s:%lld %s %s", file, (long long)line, code, message);
+}
+
+static err_t heal(struct run_ctx *ctx, size_t *i)
+{
+	int rounds = (int)settings_int(ctx->set, S_AIRUNNER_HEAL_ROUNDS);
+	autofree char *finding = first_finding(ctx);
+	if (ctx->heal_round >= rounds)
+		return err_new(ERR_CHECKS, "checks still fail after %d heal rounds: %s", rounds, finding);
+	ctx->heal_round++;
+	*i = step_index("edit");
+	return journal_event(ctx, EVENT_PROGRESS,
+		json_pack("{s:i s:i}", "heal_round", ctx->heal_round, "heal_rounds", rounds),
+		"Heal round %d of %d: the findings go back to the model", ctx->heal_round, rounds);
+}
+
+static err_t work_steps(struct run_ctx *ctx)
+{
+	for (size_t i = 0; i < ARRAY_LEN(steps);) {
+		enum step_next next = STEP_NEXT;
+		ERR_TRY(step_work(ctx, &steps[i], &next));
+		if (next == STEP_END)
+			return NULL;
+		i++;
+		if (next == STEP_HEAL)
+			ERR_TRY(heal(ctx, &i));
+	}
+	return NULL;
+}
+
+/* Is there a changed tree that is worth keeping, and does this end call for it? */
+static const char *tree_to_keep(const struct run_ctx *ctx, enum err_code code)
+{
+	const char *base = run_state_str(ctx, "checkout.base_tree");
+	if (!ctx->tree || !base || (code != ERR_LIMIT && code != ERR_CHECKS) || run_state_get(ctx, "push"))
+		return NULL;
+	static char tree[OID_HEX + 1];
+	err_t e = work_tree_snapshot(ctx->tree, NULL, tree);
+	if (e) {
+		log_warning("the work cannot be kept: %s", err_text(e));
+		return NULL;
+	}
+	return strcmp(tree, base) == 0 ? NULL : tree;
+}
+
+/* Work that is not finished goes to a branch of its own, so that no Story branch gets broken code. */
+static void keep_work(struct run_ctx *ctx, enum err_code code)
+{
+	const char *tree = tree_to_keep(ctx, code);
+	if (!tree)
+		return;
+	autofree char *branch = xasprintf("ai/%s-incomplete-%lld", ctx->run.issue_key, (long long)ctx->run.id);
+	for (char *p = branch; *p; p++)
+		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+	run_state_set(ctx, "salvage", json_pack("{s:s s:s}", "tree", tree, "branch", branch));
+	json_object_set_new(json_object_get(ctx->state, "route"), "branch", json_string(branch));
+	json_object_set_new(json_object_get(ctx->state, "checkout"), "branch_existed", json_false());
+	json_object_set_new(json_object_get(ctx->state, "checkout"), "remote_head", json_null());
+	for (size_t i = 0; i < ARRAY_LEN(keep_steps); i++) {
+		enum step_next next;
+		err_t e = step_work(ctx, &keep_steps[i], &next);
+		if (e) {
+			log_warning("the unfinished work is not kept: %s", err_text(e));
+			return;
+		}
+	}
+}
+
+static err_t close_run(struct run_ctx *ctx, enum run_status status, const char *reason, const char *category)
+{
+	ctx->stage = status == RUN_COMPLETED ? STAGE_COMPLETED : STAGE_FAILED;
+	ERR_TRY(journal_event(ctx, status == RUN_COMPLETED ? EVENT_PROGRESS : EVENT_ERROR,
+		json_pack("{s:s s:s*}", "status", run_status_name(status), "category", category), "Run %s%s%s",
+		run_status_name(status), reason ? ": " : "", reason ? reason : ""));
+	json_auto_t *metrics = run_metrics_json(ctx, status, reason, category);
+	autofree char *text = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
+	return run_close(ctx->db, &ctx->run, status, reason, category, text);
+}
+
+/* The category of an end by findings is theirs; else the error code's name. */
+static const char *end_category(const struct run_ctx *ctx, enum err_code code)
+{
+	json_t *list = run_state_get(ctx, "verify.findings");
+	if (json_array_size(list) == 0)
+		list = run_state_get(ctx, "test.findings");
+	const char *category = json_string_value(json_object_get(json_array_get(list, 0), "category"));
+	return code == ERR_CHECKS && category ? category : err_code_name(code);
+}
+
+/* A run that did not get through: keep its work, tell Jira, close its row. */
+static enum run_status end_in_trouble(struct run_ctx *ctx, err_t cause)
+{
+	enum err_code code = err_code(cause);
+	enum run_status status = err_run_end(code) == ERR_END_BLOCKED ? RUN_BLOCKED
+		: err_run_end(code) == ERR_END_CANCELLED	      ? RUN_CANCELLED
+								      : RUN_FAILED;
+	autofree char *reason = xstrdup(err_text(cause));
+	autofree char *category = xstrdup(end_category(ctx, code));
+	ctx->closing = true;
+	keep_work(ctx, code);
+	ctx->step = "report";
+	ctx->stage = STAGE_FAILED;
+	err_t e = status == RUN_CANCELLED ? NULL : report_trouble(ctx, status, code, reason);
+	if (e)
+		log_error("the issue could not be told: %s", err_text(e));
+	e = close_run(ctx, status, reason, category);
+	if (e)
+		log_error("the run could not be closed: %s", err_text(e));
+	return status;
+}
+
+static void requeue(struct run_ctx *ctx, err_t cause)
+{
+	int64_t wait_s = err_code(cause) == ERR_STOPPING ? 0 : AWAY_WAIT_S;
+	log_warning("back to the queue: %s", err_text(cause));
+	err_t e = db_reconnect(ctx->db);
+	if (!e)
+		e = run_requeue(ctx->db, &ctx->run, wait_s);
+	if (e)
+		log_error("the run could not be put back, its lease will run out: %s", err_text(e));
+}
+
+/* A run whose steps crashed the worker again and again is not tried for ever. */
+static err_t refuse_poison(struct run_ctx *ctx)
+{
+	if (ctx->run.crashes < MAX_CRASHES)
+		return NULL;
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	ERR_TRY(db_query(ctx->db, Q_CLAIM_OPEN_STEP, DB_ARGS(db_i64(ctx->run.id)), &rows));
+	return err_new(ERR_INTERNAL, "the worker crashed %d times in step %s: see its log, then retry the run",
+		ctx->run.crashes, db_rows_next(rows) ? db_rows_str(rows, "step") : "?");
+}
+
+/* Why a run that was routed to nothing completes so; NULL for one that did its work. */
+static const char *nothing_done(const struct run_ctx *ctx)
+{
+	const char *action = run_state_str(ctx, "route.action");
+	return action && strcmp(action, "none") == 0 ? run_state_str(ctx, "route.reason") : NULL;
+}
+
+enum run_status pipeline_work(struct run_ctx *ctx)
+{
+	ctx->step = "claim";
+	ctx->stage = STAGE_CLAIMED;
+	err_t e = journal_event(ctx, EVENT_PROGRESS, NULL, "Claimed %s, attempt %d", ctx->run.issue_key,
+		ctx->run.attempt);
+	if (!e)
+		e = refuse_poison(ctx);
+	if (!e)
+		e = work_steps(ctx);
+	if (!e && run_state_get(ctx, "fetch.moved") == json_true())
+		return RUN_QUEUED; /* it was given its repository and waits there */
+	if (!e)
+		e = close_run(ctx, RUN_COMPLETED, nothing_done(ctx), NULL);
+	if (!e)
+		return RUN_COMPLETED;
+	log_error("%s", err_text(e));
+	switch (err_run_end(err_code(e))) {
+	case ERR_END_ABANDON:
+		return RUN_RUNNING; /* another owner decides */
+	case ERR_END_REQUEUE:
+		requeue(ctx, e);
+		return RUN_QUEUED;
+	default:
+		return end_in_trouble(ctx, e);
+	}
+}

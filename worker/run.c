@@ -1,0 +1,85 @@
+/*
+ * The run's state object and the one question before every effect: is the run still ours?
+ * Called by all steps.
+ */
+#include "worker/run.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/mem.h"
+
+static volatile sig_atomic_t stop_requested;
+
+int64_t monotonic_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void run_request_stop(void)
+{
+	stop_requested = 1;
+}
+
+void run_release(struct run *run)
+{
+	free(run->kind);
+	free(run->issue_key);
+	free(run->project_key);
+	free(run->line);
+	*run = (struct run){0};
+}
+
+json_t *run_state_get(const struct run_ctx *ctx, const char *path)
+{
+	json_t *at = ctx->state;
+	while (at && *path) {
+		size_t n = strcspn(path, ".");
+		autofree char *name = xstrndup(path, n);
+		at = json_object_get(at, name);
+		path += n + (path[n] == '.');
+	}
+	return at;
+}
+
+const char *run_state_str(const struct run_ctx *ctx, const char *path)
+{
+	return json_string_value(run_state_get(ctx, path));
+}
+
+int64_t run_state_i64(const struct run_ctx *ctx, const char *path)
+{
+	return json_integer_value(run_state_get(ctx, path));
+}
+
+void run_state_set(struct run_ctx *ctx, const char *step, json_t *value)
+{
+	if (!value || json_object_set_new(ctx->state, step, value))
+		abort(); /* out of memory, or text that was not cleaned */
+}
+
+err_t run_check_alive(struct run_ctx *ctx)
+{
+	if (stop_requested)
+		return err_new(ERR_STOPPING, "the worker is stopping");
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	ERR_TRY(db_query(ctx->db, Q_RUN_ALIVE, DB_ARGS(db_i64(ctx->run.fence), db_i64(ctx->run.id)), &rows));
+	if (!db_rows_next(rows) || !db_rows_i64(rows, "ours"))
+		return err_new(ERR_FENCE, "run %lld is not this worker's any more", (long long)ctx->run.id);
+	if (db_rows_i64(rows, "cancelled"))
+		return err_new(ERR_CANCELLED, "run %lld was cancelled", (long long)ctx->run.id);
+	int64_t limit_s = settings_int(ctx->set, S_AIRUNNER_MAX_RUN_S);
+	if (!ctx->closing && monotonic_ms() - ctx->started_ms > limit_s * 1000)
+		return err_new(ERR_LIMIT, "the run's limit of %lld minutes is reached (AIRUNNER_MAX_RUN_S=%lld)",
+			(long long)limit_s / 60, (long long)limit_s);
+	return NULL;
+}
+
+err_t run_alive_callback(void *arg)
+{
+	return run_check_alive(arg);
+}
