@@ -7,6 +7,8 @@
 #ifndef AIRUNNER_HTTP_H
 #define AIRUNNER_HTTP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/buf.h"
@@ -42,9 +44,8 @@ struct http_request {
 	size_t max_body;        /* 0: 8 MiB */
 	http_data_fn on_data;   /* NULL: the body is collected */
 	void *on_data_arg;
-	bool once;              /* the effect may not be repeated: no retry after the request was sent */
-	/* what the caller lets the retry policy read, both optional */
-	http_alive_fn alive;
+	bool once;              /* the effect may not be repeated: no retry after the request was sent (429 aside: it had no effect) */
+	http_alive_fn alive;    /* optional; also asked during waits between tries */
 	void *alive_arg;
 };
 
@@ -52,13 +53,15 @@ struct http_response {
 	long status;
 	struct buf body;        /* collected body; error bodies are collected even with on_data */
 	struct buf headers;     /* "name: value\n" lines, names in lower case */
+	bool sent;              /* something of the request left this machine */
+	bool given;             /* on_data was called */
 	int tries;
 	int64_t ms;             /* of the last try */
 };
 
 void http_response_release(struct http_response *response);
 
-/** Value of a response header, NULL when absent; borrowed until the next call of this function. */
+/** Value of a response header (name in lower case), NULL when absent; borrowed until the next call of this function. */
 const char *http_response_header(const struct http_response *response, const char *name);
 
 /**
@@ -80,14 +83,33 @@ err_t http_call(const struct settings *set, const struct http_request *request,
 /** May another try help? The one table of the retry policy, used by http_call and the LLM client. */
 bool http_status_retries(long status);
 
-/** Wait before try number n (0 first): retry-after of the response when given, else base·2ⁿ with jitter. */
+#define HTTP_RETRIES 3 /* tries after the first one */
+
+/**
+ * Wait before retry number n (0 first): retry-after of the response when given (seconds or a date), else base·2ⁿ with jitter.
+ * @param response  may be NULL (no answer came)
+ * @return -1 when the service wants more than 120 s: give up and say so
+ */
 int64_t http_retry_wait_ms(const struct settings *set, const struct http_response *response, int n);
 
-/** An error for a final bad status: "SERVICE answered STATUS to METHOD PATH: words". 401/403/404 → their codes, 429 → ERR_RATE, 5xx → ERR_OUTSIDE, else ERR_OUTSIDE_FINAL. */
+/** Waits, asking alive (may be NULL) four times a second. @return what alive returned */
+err_t http_wait(int64_t ms, http_alive_fn alive, void *alive_arg);
+
+/**
+ * An error for a final bad status: "SERVICE answered STATUS to METHOD PATH: words". 401/403/404 → their
+ * codes, 429 → ERR_RATE, 408 and 5xx → ERR_OUTSIDE, else ERR_OUTSIDE_FINAL.
+ * @param words  the service's words; NULL: the beginning of the body
+ */
 err_t http_status_error(const struct http_request *request, const struct http_response *response,
 	const char *words);
 
-err_t http_init(void);  /* once per process */
+err_t http_init(void);  /* once per process, not before a fork whose child makes calls too */
 void http_exit(void);
+
+/**
+ * For handles of others (git transport): TLS authorities, protocols, no redirects, keepalive, user agent, no proxy
+ * for loopback. @param easy  a CURL handle  @param url  where it will go
+ */
+err_t http_set_options(const struct settings *set, void *easy, const char *url);
 
 #endif
