@@ -17,7 +17,7 @@ say = $(if $(filter 1,$(V)),@:,@printf '  %-8s %s\n' $(1) $(2))
 VERSION := 0.1.0
 PKGS := jansson libcurl libgit2 libcrypto libpcre2-8 libsystemd zlib libcmark-gfm
 CC ?= gcc
-CFLAGS_ALL := -std=gnu17 -g $(SANFLAGS) -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
+CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE= -g $(SANFLAGS) -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wpointer-arith -Wno-missing-field-initializers \
 	$(if $(filter 1,$(WERROR)),-Werror) -I. -I$(BUILD) -DAIRUNNER_VERSION='"$(VERSION)"' -fPIE \
 	$(shell mariadb_config --include 2>/dev/null) $(shell pkg-config --cflags $(PKGS) 2>/dev/null) \

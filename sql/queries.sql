@@ -124,6 +124,11 @@ SELECT id FROM repos WHERE ready = 0 AND paused = 0 AND (max_running = 0 OR runn
 INSERT INTO repos (address, max_running, plain_order) VALUES (?, ?, ?)
 ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), max_running = VALUES(max_running), plain_order = VALUES(plain_order);
 
+-- name: repo_id
+-- in: address
+-- out: id
+SELECT id FROM repos WHERE address = ?;
+
 -- name: repo_projects_clear
 DELETE FROM repo_projects;
 

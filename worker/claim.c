@@ -102,8 +102,8 @@ static err_t take_run(struct db *db, const char *worker, struct candidate *c)
 	ERR_TRY(count_crash(db, c));
 	int64_t taken = 0;
 	ERR_TRY(db_exec(db, Q_CLAIM_TAKE,
-		DB_ARGS(db_i64(c->slot), db_str(worker), db_i64(LEASE_S), db_i64(c->crashes), db_i64(c->run_id),
-			db_i64(c->fence)),
+		DB_ARGS(db_i64(c->slot), db_str(worker), db_i64(LEASE_S), db_i64(c->crashes),
+			db_i64(c->run_id), db_i64(c->fence)),
 		&taken));
 	if (taken != 1)
 		return err_new(ERR_CONFLICT, "run %lld was taken meanwhile", (long long)c->run_id);
@@ -111,8 +111,10 @@ static err_t take_run(struct db *db, const char *worker, struct candidate *c)
 	return db_exec(db, Q_REPO_REFRESH_HEAD, DB_ARGS(db_i64(c->repo_id)), NULL);
 }
 
-/* One try inside a transaction; c->run_id 0 when nothing waits, *ret_again when the head was stale. */
-static err_t claim_once(struct db *db, const char *worker, bool smart, struct candidate *c, bool *ret_again)
+/* One try inside a transaction; c->run_id 0 when nothing waits, *ret_again when the head was stale.
+ */
+static err_t claim_once(
+	struct db *db, const char *worker, bool smart, struct candidate *c, bool *ret_again)
 {
 	bool ok = false;
 	*ret_again = false;
@@ -157,15 +159,19 @@ static err_t claim_id_once(struct db *db, const char *worker, struct candidate *
 	struct db_rows *locked AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(db, Q_REPO_LOCK, DB_ARGS(db_i64(c->repo_id)), &locked));
 	if (!db_rows_next(locked))
-		return err_new(ERR_NOT_FOUND, "repository %lld does not exist", (long long)c->repo_id);
+		return err_new(
+			ERR_NOT_FOUND, "repository %lld does not exist", (long long)c->repo_id);
 	c->max_running = db_rows_i64(locked, "max_running");
 	bool ok = false;
 	ERR_TRY(pick_run(db, c, &ok));
 	if (!ok)
-		return err_new(ERR_CONFLICT, "run %lld is not queued, or another run of its line is running", (long long)c->run_id);
+		return err_new(ERR_CONFLICT,
+			"run %lld is not queued, or another run of its line is running",
+			(long long)c->run_id);
 	ERR_TRY(pick_slot(db, c));
 	if (!c->slot)
-		return err_new(ERR_CONFLICT, "the repository of run %lld is busy", (long long)c->run_id);
+		return err_new(
+			ERR_CONFLICT, "the repository of run %lld is busy", (long long)c->run_id);
 	return take_run(db, worker, c);
 }
 
@@ -200,7 +206,8 @@ err_t run_load(struct db *db, int64_t id, int64_t fence, struct run *ret_run)
 }
 
 /* Locks the repository, runs the fenced change of the run, gives the slot back; one transaction. */
-static err_t leave_slot(struct db *db, const struct run *run, enum query change, const struct db_arg *args)
+static err_t leave_slot(
+	struct db *db, const struct run *run, enum query change, const struct db_arg *args)
 {
 	struct db_rows *locked AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(db, Q_REPO_LOCK, DB_ARGS(db_i64(run->repo_id)), &locked));
@@ -209,7 +216,8 @@ static err_t leave_slot(struct db *db, const struct run *run, enum query change,
 	return db_exec(db, Q_REPO_REFRESH_HEAD, DB_ARGS(db_i64(run->repo_id)), NULL);
 }
 
-static err_t leave_in_transaction(struct db *db, const struct run *run, enum query change, const struct db_arg *args)
+static err_t leave_in_transaction(
+	struct db *db, const struct run *run, enum query change, const struct db_arg *args)
 {
 	err_t e = NULL;
 	for (int i = 0; i < CLAIM_TRIES; i++) {
@@ -224,12 +232,12 @@ static err_t leave_in_transaction(struct db *db, const struct run *run, enum que
 	return e;
 }
 
-err_t run_close(struct db *db, const struct run *run, enum run_status status, const char *reason, const char *category,
-	const char *metrics)
+err_t run_close(struct db *db, const struct run *run, enum run_status status, const char *reason,
+	const char *category, const char *metrics)
 {
 	return leave_in_transaction(db, run, Q_RUN_CLOSE,
-		DB_ARGS(db_str(run_status_name(status)), db_str(reason), db_str(category), db_str(metrics), db_i64(run->id),
-			db_i64(run->fence)));
+		DB_ARGS(db_str(run_status_name(status)), db_str(reason), db_str(category),
+			db_str(metrics), db_i64(run->id), db_i64(run->fence)));
 }
 
 err_t run_requeue(struct db *db, const struct run *run, int64_t wait_s)
@@ -237,8 +245,8 @@ err_t run_requeue(struct db *db, const struct run *run, int64_t wait_s)
 	err_t e = leave_in_transaction(db, run, Q_RUN_REQUEUE,
 		DB_ARGS(db_i64(wait_s), db_i64(run->id), db_i64(run->fence)));
 	if (err_code(e) == ERR_DB_DUPLICATE)
-		return run_close(db, run, RUN_CANCELLED, "a newer run of the same issue is queued and goes on instead", NULL,
-			NULL);
+		return run_close(db, run, RUN_CANCELLED,
+			"a newer run of the same issue is queued and goes on instead", NULL, NULL);
 	return e;
 }
 
@@ -247,6 +255,7 @@ err_t queue_refresh(struct db *db)
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(db, Q_REPOS_TO_REFRESH, DB_NO_ARGS, &rows));
 	while (db_rows_next(rows))
-		ERR_TRY(db_exec(db, Q_REPO_REFRESH_HEAD, DB_ARGS(db_i64(db_rows_i64(rows, "id"))), NULL));
+		ERR_TRY(db_exec(
+			db, Q_REPO_REFRESH_HEAD, DB_ARGS(db_i64(db_rows_i64(rows, "id"))), NULL));
 	return NULL;
 }

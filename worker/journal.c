@@ -43,26 +43,29 @@ err_t journal_event(struct run_ctx *ctx, enum event_level level, json_t *meta, c
 	AUTO(buf_release) struct buf message = BUF(MESSAGE_MAX);
 	text_clean(&message, raw, strlen(raw));
 	redact_buf(&message);
-	log_fields(level == EVENT_ERROR ? LOG_ERROR_ : LOG_INFO_, -1, owned_meta, "%s", message.data);
+	log_fields(
+		level == EVENT_ERROR ? LOG_ERROR_ : LOG_INFO_, -1, owned_meta, "%s", message.data);
 	autofree char *meta_json = meta_text(owned_meta);
 	return db_exec_fenced(ctx->db, Q_EVENT_ADD,
-		DB_ARGS(db_str(event_level_name(level)), db_str(run_stage_name(ctx->stage)), db_str(message.data),
-			db_str(meta_json), db_i64(ctx->run.id), db_i64(ctx->run.fence)));
+		DB_ARGS(db_str(event_level_name(level)), db_str(run_stage_name(ctx->stage)),
+			db_str(message.data), db_str(meta_json), db_i64(ctx->run.id),
+			db_i64(ctx->run.fence)));
 }
 
-static err_t artifact_part(struct run_ctx *ctx, const char *kind, const char *name, int part, const char *p,
-	size_t n)
+static err_t artifact_part(
+	struct run_ctx *ctx, const char *kind, const char *name, int part, const char *p, size_t n)
 {
 	uLongf packed_len = compressBound(n);
 	autofree unsigned char *packed = xmalloc(packed_len);
 	if (compress2(packed, &packed_len, (const unsigned char *)p, n, 6) != Z_OK)
 		return err_new(ERR_INTERNAL, "compress artifact %s", name);
 	return db_exec_fenced(ctx->db, Q_ARTIFACT_ADD,
-		DB_ARGS(db_str(kind), db_str(name), db_i64(part), db_i64((int64_t)n), db_blob(packed, packed_len),
-			db_i64(ctx->run.id), db_i64(ctx->run.fence)));
+		DB_ARGS(db_str(kind), db_str(name), db_i64(part), db_i64((int64_t)n),
+			db_blob(packed, packed_len), db_i64(ctx->run.id), db_i64(ctx->run.fence)));
 }
 
-err_t journal_artifact(struct run_ctx *ctx, const char *kind, const char *name, const char *text, size_t len)
+err_t journal_artifact(
+	struct run_ctx *ctx, const char *kind, const char *name, const char *text, size_t len)
 {
 	AUTO(buf_release) struct buf clean = BUF(ARTIFACT_MAX + 4096);
 	AUTO(buf_release) struct buf whole = BUF(ARTIFACT_MAX + 4096);
@@ -90,8 +93,8 @@ err_t journal_pull_request(struct run_ctx *ctx, const char *url)
 		DB_ARGS(db_str(url), db_i64(ctx->run.id), db_i64(ctx->run.fence)));
 }
 
-err_t journal_issue(struct run_ctx *ctx, const char *type, const char *summary, const char *project_key,
-	const char *line)
+err_t journal_issue(struct run_ctx *ctx, const char *type, const char *summary,
+	const char *project_key, const char *line)
 {
 	AUTO(buf_release) struct buf cut = BUF(255);
 	text_clean(&cut, summary ? summary : "", summary ? strlen(summary) : 0);
@@ -101,6 +104,6 @@ err_t journal_issue(struct run_ctx *ctx, const char *type, const char *summary, 
 	if (buf_cut(&cut) && cut.len && (unsigned char)cut.data[cut.len - 1] >= 0x80)
 		buf_truncate(&cut, cut.len - 1);
 	return db_exec_fenced(ctx->db, Q_RUN_SET_ISSUE,
-		DB_ARGS(db_str(type), db_str(cut.data), db_str(project_key), db_str(line), db_i64(ctx->run.id),
-			db_i64(ctx->run.fence)));
+		DB_ARGS(db_str(type), db_str(cut.data), db_str(project_key), db_str(line),
+			db_i64(ctx->run.id), db_i64(ctx->run.fence)));
 }

@@ -20,7 +20,8 @@ struct step {
 	const char *name;
 	enum run_stage stage;
 	step_fn work;
-	bool guarded; /* the issue is read again first: nothing is published that a person took back */
+	bool guarded; /* the issue is read again first: nothing is published that a person took back
+		       */
 };
 
 static const struct step steps[] = {
@@ -100,7 +101,8 @@ static char *first_finding(const struct run_ctx *ctx)
 	json_t *first = json_array_get(list, 0);
 	const char *file = "", *code = "", *message = "no finding was named";
 	json_int_t line = 0;
-	json_unpack(first, "{s?s s?I s?s s?s}", "file", &file, "line", &line, "code", &code, "message", &message);
+	json_unpack(first, "{s?s s?I s?s s?s}", "file", &file, "line", &line, "code", &code,
+		"message", &message);
 	if (!*file)
 		return xasprintf("%s %s", code, message);
 	return xasprintf("%s:%lld %s %s", file, (long long)line, code, message);
@@ -111,7 +113,8 @@ static err_t heal(struct run_ctx *ctx, size_t *i)
 	int rounds = (int)settings_int(ctx->set, S_AIRUNNER_HEAL_ROUNDS);
 	autofree char *finding = first_finding(ctx);
 	if (ctx->heal_round >= rounds)
-		return err_new(ERR_CHECKS, "checks still fail after %d heal rounds: %s", rounds, finding);
+		return err_new(
+			ERR_CHECKS, "checks still fail after %d heal rounds: %s", rounds, finding);
 	ctx->heal_round++;
 	*i = step_index("edit");
 	return journal_event(ctx, EVENT_PROGRESS,
@@ -137,7 +140,8 @@ static err_t work_steps(struct run_ctx *ctx)
 static const char *tree_to_keep(const struct run_ctx *ctx, enum err_code code)
 {
 	const char *base = run_state_str(ctx, "checkout.base_tree");
-	if (!ctx->tree || !base || (code != ERR_LIMIT && code != ERR_CHECKS) || run_state_get(ctx, "push"))
+	if (!ctx->tree || !base || (code != ERR_LIMIT && code != ERR_CHECKS) ||
+		run_state_get(ctx, "push"))
 		return NULL;
 	static char tree[OID_HEX + 1];
 	err_t e = work_tree_snapshot(ctx->tree, NULL, tree);
@@ -148,18 +152,21 @@ static const char *tree_to_keep(const struct run_ctx *ctx, enum err_code code)
 	return strcmp(tree, base) == 0 ? NULL : tree;
 }
 
-/* Work that is not finished goes to a branch of its own, so that no Story branch gets broken code. */
+/* Work that is not finished goes to a branch of its own, so that no Story branch gets broken code.
+ */
 static void keep_work(struct run_ctx *ctx, enum err_code code)
 {
 	const char *tree = tree_to_keep(ctx, code);
 	if (!tree)
 		return;
-	autofree char *branch = xasprintf("ai/%s-incomplete-%lld", ctx->run.issue_key, (long long)ctx->run.id);
+	autofree char *branch =
+		xasprintf("ai/%s-incomplete-%lld", ctx->run.issue_key, (long long)ctx->run.id);
 	for (char *p = branch; *p; p++)
 		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
 	run_state_set(ctx, "salvage", json_pack("{s:s s:s}", "tree", tree, "branch", branch));
 	json_object_set_new(json_object_get(ctx->state, "route"), "branch", json_string(branch));
-	json_object_set_new(json_object_get(ctx->state, "checkout"), "branch_existed", json_false());
+	json_object_set_new(
+		json_object_get(ctx->state, "checkout"), "branch_existed", json_false());
 	json_object_set_new(json_object_get(ctx->state, "checkout"), "remote_head", json_null());
 	for (size_t i = 0; i < ARRAY_LEN(keep_steps); i++) {
 		enum step_next next;
@@ -171,12 +178,13 @@ static void keep_work(struct run_ctx *ctx, enum err_code code)
 	}
 }
 
-static err_t close_run(struct run_ctx *ctx, enum run_status status, const char *reason, const char *category)
+static err_t close_run(
+	struct run_ctx *ctx, enum run_status status, const char *reason, const char *category)
 {
 	ctx->stage = status == RUN_COMPLETED ? STAGE_COMPLETED : STAGE_FAILED;
 	ERR_TRY(journal_event(ctx, status == RUN_COMPLETED ? EVENT_PROGRESS : EVENT_ERROR,
-		json_pack("{s:s s:s*}", "status", run_status_name(status), "category", category), "Run %s%s%s",
-		run_status_name(status), reason ? ": " : "", reason ? reason : ""));
+		json_pack("{s:s s:s*}", "status", run_status_name(status), "category", category),
+		"Run %s%s%s", run_status_name(status), reason ? ": " : "", reason ? reason : ""));
 	json_auto_t *metrics = run_metrics_json(ctx, status, reason, category);
 	autofree char *text = metrics ? json_dumps(metrics, JSON_COMPACT) : NULL;
 	return run_close(ctx->db, &ctx->run, status, reason, category, text);
@@ -188,7 +196,8 @@ static const char *end_category(const struct run_ctx *ctx, enum err_code code)
 	json_t *list = run_state_get(ctx, "verify.findings");
 	if (json_array_size(list) == 0)
 		list = run_state_get(ctx, "test.findings");
-	const char *category = json_string_value(json_object_get(json_array_get(list, 0), "category"));
+	const char *category =
+		json_string_value(json_object_get(json_array_get(list, 0), "category"));
 	return code == ERR_CHECKS && category ? category : err_code_name(code);
 }
 
@@ -196,9 +205,9 @@ static const char *end_category(const struct run_ctx *ctx, enum err_code code)
 static enum run_status end_in_trouble(struct run_ctx *ctx, err_t cause)
 {
 	enum err_code code = err_code(cause);
-	enum run_status status = err_run_end(code) == ERR_END_BLOCKED ? RUN_BLOCKED
-		: err_run_end(code) == ERR_END_CANCELLED	      ? RUN_CANCELLED
-								      : RUN_FAILED;
+	enum run_status status = err_run_end(code) == ERR_END_BLOCKED     ? RUN_BLOCKED
+				 : err_run_end(code) == ERR_END_CANCELLED ? RUN_CANCELLED
+									  : RUN_FAILED;
 	autofree char *reason = xstrdup(err_text(cause));
 	autofree char *category = xstrdup(end_category(ctx, code));
 	ctx->closing = true;
@@ -232,7 +241,8 @@ static err_t refuse_poison(struct run_ctx *ctx)
 		return NULL;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(ctx->db, Q_CLAIM_OPEN_STEP, DB_ARGS(db_i64(ctx->run.id)), &rows));
-	return err_new(ERR_INTERNAL, "the worker crashed %d times in step %s: see its log, then retry the run",
+	return err_new(ERR_INTERNAL,
+		"the worker crashed %d times in step %s: see its log, then retry the run",
 		ctx->run.crashes, db_rows_next(rows) ? db_rows_str(rows, "step") : "?");
 }
 
@@ -247,8 +257,8 @@ enum run_status pipeline_work(struct run_ctx *ctx)
 {
 	ctx->step = "claim";
 	ctx->stage = STAGE_CLAIMED;
-	err_t e = journal_event(ctx, EVENT_PROGRESS, NULL, "Claimed %s, attempt %d", ctx->run.issue_key,
-		ctx->run.attempt);
+	err_t e = journal_event(ctx, EVENT_PROGRESS, NULL, "Claimed %s, attempt %d",
+		ctx->run.issue_key, ctx->run.attempt);
 	if (!e)
 		e = refuse_poison(ctx);
 	if (!e)

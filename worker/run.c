@@ -67,14 +67,17 @@ err_t run_check_alive(struct run_ctx *ctx)
 	if (stop_requested)
 		return err_new(ERR_STOPPING, "the worker is stopping");
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(ctx->db, Q_RUN_ALIVE, DB_ARGS(db_i64(ctx->run.fence), db_i64(ctx->run.id)), &rows));
+	ERR_TRY(db_query(
+		ctx->db, Q_RUN_ALIVE, DB_ARGS(db_i64(ctx->run.fence), db_i64(ctx->run.id)), &rows));
 	if (!db_rows_next(rows) || !db_rows_i64(rows, "ours"))
-		return err_new(ERR_FENCE, "run %lld is not this worker's any more", (long long)ctx->run.id);
+		return err_new(ERR_FENCE, "run %lld is not this worker's any more",
+			(long long)ctx->run.id);
 	if (db_rows_i64(rows, "cancelled"))
 		return err_new(ERR_CANCELLED, "run %lld was cancelled", (long long)ctx->run.id);
 	int64_t limit_s = settings_int(ctx->set, S_AIRUNNER_MAX_RUN_S);
 	if (!ctx->closing && monotonic_ms() - ctx->started_ms > limit_s * 1000)
-		return err_new(ERR_LIMIT, "the run's limit of %lld minutes is reached (AIRUNNER_MAX_RUN_S=%lld)",
+		return err_new(ERR_LIMIT,
+			"the run's limit of %lld minutes is reached (AIRUNNER_MAX_RUN_S=%lld)",
 			(long long)limit_s / 60, (long long)limit_s);
 	return NULL;
 }

@@ -1,0 +1,91 @@
+/* Starting, killing and reaping run processes. Called by the daemon only. */
+#include "worker/children.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/mem.h"
+
+#define ARGS_MAX 64
+
+/* In the child: nothing but async-signal-safe calls before exec. */
+static void become_run(const char *program, char *const *argv, pid_t parent)
+{
+	setpgid(0, 0);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		_exit(125);
+	signal(SIGPIPE, SIG_DFL);
+	execv(program, argv);
+	_exit(126);
+}
+
+err_t children_start(
+	struct children *children, const struct daemon_options *options, const struct run *run)
+{
+	char id[24], fence[24];
+	snprintf(id, sizeof id, "%lld", (long long)run->id);
+	snprintf(fence, sizeof fence, "%lld", (long long)run->fence);
+	char *argv[ARGS_MAX] = {(char *)options->program, "--run", id, "--fence", fence};
+	size_t n = 5;
+	for (size_t i = 0; options->child_args[i] && n + 1 < ARRAY_LEN(argv); i++)
+		argv[n++] = options->child_args[i];
+	pid_t parent = getpid();
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_errno("fork");
+	if (pid == 0)
+		become_run(options->program, argv, parent);
+	setpgid(pid, pid);
+	children->items =
+		xrealloc(children->items, (children->count + 1) * sizeof *children->items);
+	children->items[children->count++] = (struct child){
+		.pid = pid, .run_id = run->id, .fence = run->fence, .repo_id = run->repo_id};
+	return NULL;
+}
+
+bool children_reap(struct children *children, struct child *ret_dead)
+{
+	for (size_t i = 0; i < children->count; i++) {
+		struct child *child = &children->items[i];
+		int status;
+		if (waitpid(child->pid, &status, WNOHANG) != child->pid)
+			continue;
+		kill(-child->pid, SIGKILL); /* whatever it left in its group */
+		*ret_dead = *child;
+		snprintf(ret_dead->how, sizeof ret_dead->how,
+			WIFSIGNALED(status) ? "signal %d" : "exit code %d",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		*child = children->items[--children->count];
+		return true;
+	}
+	return false;
+}
+
+void children_cancel(struct children *children, int64_t run_id)
+{
+	for (size_t i = 0; i < children->count; i++) {
+		if (children->items[i].run_id != run_id)
+			continue;
+		children->items[i].cancelled = true;
+		kill(-children->items[i].pid, SIGKILL);
+	}
+}
+
+void children_signal(const struct children *children, int signal_number)
+{
+	for (size_t i = 0; i < children->count; i++)
+		kill(signal_number == SIGKILL ? -children->items[i].pid : children->items[i].pid,
+			signal_number);
+}
+
+void children_release(struct children *children)
+{
+	free(children->items);
+	*children = (struct children){0};
+}
