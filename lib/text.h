@@ -14,7 +14,10 @@
  */
 void text_clean(struct buf *out, const char *s, size_t n);
 
-/** A JSON string from any bytes (cleaned first). New reference, never NULL. */
+/** Bytes of the valid UTF-8 character at s (n bytes are there), 0 when there is none. */
+size_t text_utf8_len(const char *s, size_t n);
+
+/** A JSON string from any bytes (cleaned first); JSON null for NULL. New reference, never NULL. */
 json_t *text_json(const char *s);
 json_t *text_jsonn(const char *s, size_t n);
 
