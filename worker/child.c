@@ -20,6 +20,8 @@
 #include "worker/pipeline.h"
 #include "worker/repo_sync.h"
 
+#define CLOSING_S 600
+
 static void on_stop(int signal_number)
 {
 	(void)signal_number;
@@ -28,8 +30,9 @@ static void on_stop(int signal_number)
 
 static err_t claim_or_load(struct run_ctx *ctx, const char *worker, int64_t id, int64_t fence)
 {
+	int64_t lease_s = settings_int(ctx->set, S_AIRUNNER_MAX_RUN_S) + CLOSING_S;
 	return fence ? run_load(ctx->db, id, fence, &ctx->run)
-		     : run_claim_id(ctx->db, worker, id, &ctx->run);
+		     : run_claim_id(ctx->db, worker, id, lease_s, &ctx->run);
 }
 
 static err_t open_all(struct run_ctx *ctx, struct repo_configs *repos)

@@ -18,6 +18,7 @@ struct candidate {
 	int64_t fence;
 	int64_t crashes;
 	int64_t slot;
+	int64_t lease_s;
 };
 
 static err_t read_run(struct db *db, int64_t id, struct run *ret_run, char **ret_status)
@@ -48,7 +49,7 @@ static err_t pick_repo(struct db *db, bool smart, struct candidate *ret)
 {
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(db, smart ? Q_CLAIM_REPO : Q_CLAIM_REPO_PLAIN, DB_NO_ARGS, &rows));
-	*ret = (struct candidate){0};
+	*ret = (struct candidate){.lease_s = LEASE_S};
 	if (!db_rows_next(rows))
 		return NULL;
 	ret->repo_id = db_rows_i64(rows, "id");
@@ -102,7 +103,7 @@ static err_t take_run(struct db *db, const char *worker, struct candidate *c)
 	ERR_TRY(count_crash(db, c));
 	int64_t taken = 0;
 	ERR_TRY(db_exec(db, Q_CLAIM_TAKE,
-		DB_ARGS(db_i64(c->slot), db_str(worker), db_i64(LEASE_S), db_i64(c->crashes),
+		DB_ARGS(db_i64(c->slot), db_str(worker), db_i64(c->lease_s), db_i64(c->crashes),
 			db_i64(c->run_id), db_i64(c->fence)),
 		&taken));
 	if (taken != 1)
@@ -175,12 +176,13 @@ static err_t claim_id_once(struct db *db, const char *worker, struct candidate *
 	return take_run(db, worker, c);
 }
 
-err_t run_claim_id(struct db *db, const char *worker, int64_t id, struct run *ret_run)
+err_t run_claim_id(
+	struct db *db, const char *worker, int64_t id, int64_t lease_s, struct run *ret_run)
 {
 	struct run run = {0};
 	autofree char *status = NULL;
 	ERR_TRY(read_run(db, id, &run, &status));
-	struct candidate c = {.run_id = id, .repo_id = run.repo_id};
+	struct candidate c = {.run_id = id, .repo_id = run.repo_id, .lease_s = lease_s};
 	run_release(&run);
 	ERR_TRY(db_begin(db));
 	err_t e = claim_id_once(db, worker, &c);

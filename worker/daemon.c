@@ -236,8 +236,7 @@ static void database_trouble(struct daemon *d, err_t e)
 
 static bool finished(const struct daemon *d)
 {
-	return d->options->once && d->children.count == 0 &&
-	       (d->claimed || monotonic_ms() - d->reaped_ms > 0);
+	return d->options->once && d->children.count == 0 && d->polled_ms != 0;
 }
 
 static void work(struct daemon *d)

@@ -138,7 +138,8 @@ static void characters_at_the_ends_stay_whole(void **state)
 {
 	(void)state;
 	redact_add("UMLAUT", "äöüäöüßÄÖÜäöü€");
-	/* the first ¤ ends in the byte that ä ends in: the run begins inside it and takes it along */
+	/* the first ¤ ends in the byte that ä ends in: the run begins inside it and takes it along
+	 */
 	masked_is("x ¤öüäöüß¤", "x [redacted UMLAUT]¤");
 	const char *secret = "äöüäöüßÄÖÜäöü€";
 	for (size_t from = 0; from + 13 < strlen(secret); from++) {
