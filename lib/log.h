@@ -1,9 +1,10 @@
 /*
  * Log lines to stderr (or LOG_FILE): human or JSON, the shapes of the Python system.
- * Human: [LEVEL] YYYY-MM-DD HH:MM:SS run=… issue=… worker=… - message (123ms)
+ * Human: [LEVEL] YYYY-MM-DD HH:MM:SS run=… issue=… worker=… - message name=field (123ms)
  * JSON: timestamp, level, logger, message, run_id, issue_key, worker_id, duration_ms, context.
- * Control characters are escaped; known secrets are masked (lib/redact.h). With JOURNAL_STREAM set, a syslog
- * priority prefix <N> is written. lib/ itself logs nothing above debug.
+ * Times are UTC. Control characters are escaped; known secrets are masked (lib/redact.h); a line is one write(2)
+ * of at most 64 KiB, so that several processes can append to one file. lib/ itself logs nothing above debug.
+ * Before log_open() lines go to stderr, human, from INFO on. settings_log_options() fills the options.
  */
 #ifndef AIRUNNER_LOG_H
 #define AIRUNNER_LOG_H
@@ -22,10 +23,13 @@ struct log_options {
 	const char *file;   /* NULL: stderr. Opened for appending, reopened by log_reopen() */
 	const char *logger; /* program name */
 	const char *trace;  /* AIRUNNER_TRACE: comma list of http, sql, proc, llm; may be NULL */
+	bool plain;	    /* no colour even on a terminal (NO_COLOR, TERM=dumb) */
+	bool journal;	    /* stderr is systemd's journal (JOURNAL_STREAM): <N> priority before each line */
 };
 
+/** Copies the options. @return ERR_CONFIG when the file cannot be opened (the log stays as it was) */
 err_t log_open(const struct log_options *options);
-err_t log_reopen(void);
+err_t log_reopen(void); /* after logrotate; the old file stays in use when the new one cannot be opened */
 
 /** What each following line of this process carries. NULL or 0: left out. Copies the strings. */
 void log_set_context(int64_t run_id, const char *issue_key, const char *worker);
