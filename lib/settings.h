@@ -50,6 +50,12 @@ int64_t settings_int(const struct settings *set, enum setting id);  /* INT; USD 
 bool settings_bool(const struct settings *set, enum setting id);
 const char *settings_source(const struct settings *set, enum setting id); /* "default", "environment", … */
 
+/**
+ * A variable of the process's environment that is no setting of ours (PATH, HTTPS_PROXY, …): for what the
+ * install step passes on. NULL when unset, and for the name of a secret setting. Borrowed.
+ */
+const char *settings_environment(const struct settings *set, const char *name);
+
 /** Checks what NEED demands of this program. @return ERR_CONFIG naming all that is missing */
 err_t settings_require(const struct settings *set);
 
