@@ -1,0 +1,29 @@
+// The npm packages of the tests: installed by npm ci into build/npm (pinned by package-lock.json),
+// loaded from there by name.
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { NPM, TREE } from './paths.mjs';
+
+/** Installs when the lock file has changed since the last time. */
+export function npmInstall() {
+	const files = ['package.json', 'package-lock.json', '.npmrc'];
+	const wanted = files.map((name) => readFileSync(join(TREE, 'tests', name), 'utf8')).join('\0');
+	const stamp = join(NPM, '.installed');
+	if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+	mkdirSync(NPM, { recursive: true });
+	for (const name of files) copyFileSync(join(TREE, 'tests', name), join(NPM, name));
+	const ran = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: NPM, encoding: 'utf8' });
+	if (ran.status !== 0) throw new Error(`npm ci: ${ran.error ?? ''}${ran.stdout}${ran.stderr}`);
+	writeFileSync(stamp, wanted);
+}
+
+export const npmFolder = (name) => join(NPM, 'node_modules', name);
+
+/** The module of an installed package, whether it is an ES or a CommonJS one. */
+export async function npmImport(name) {
+	const file = createRequire(join(NPM, 'package.json')).resolve(name);
+	return import(pathToFileURL(file).href);
+}
