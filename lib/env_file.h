@@ -1,6 +1,7 @@
 /*
  * Parser of env files, the only one: NAME=value lines, `export ` allowed, single and double quotes
- * (\n, \", \\ in double ones), ` #` begins a comment outside quotes, CRLF and BOM tolerated.
+ * (\n, \t, \r, \", \\, \$ in double ones), ` #` begins a comment outside quotes, blanks around = and at
+ * the end do not count, CRLF and BOM tolerated. No variables are put in, and a value ends on its line.
  */
 #ifndef AIRUNNER_ENV_FILE_H
 #define AIRUNNER_ENV_FILE_H
@@ -22,6 +23,7 @@ struct env_file {
 err_t env_file_read(const char *path, struct env_file *ret_file);
 err_t env_file_parse(const char *text, const char *path, struct env_file *ret_file);
 const char *env_file_get(const struct env_file *file, const char *name); /* NULL when absent */
-void env_file_release(struct env_file *file);
+const struct env_entry *env_file_entry(const struct env_file *file, const char *name); /* the same with its line */
+void env_file_release(struct env_file *file); /* wipes the values */
 
 #endif
