@@ -20,6 +20,7 @@ struct anthropic_stream {
 	json_t *block; /* the open one, NULL between blocks */
 	struct buf text, thinking, signature, input;
 	struct llm_usage usage;
+	int64_t written; /* 5 min and 1 h together, from services that do not tell them apart */
 	char stop[64];
 	char *detail;
 	bool begun, complete;
@@ -78,12 +79,12 @@ err_t anthropic_error(const json_t *error)
 	for (size_t i = 0; i < ARRAY_LEN(passing); i++)
 		if (is(type, passing[i]))
 			code = ERR_OUTSIDE;
-	return err_new(code, "anthropic: %s in the stream: %s", type ? type : "an error",
+	return err_new(code, "%s in the stream: %s", type ? type : "an error",
 		message ? message : "no words");
 }
 
 /* Members that are missing or null keep what an earlier event said. */
-static void read_usage(const json_t *usage, struct llm_usage *u)
+static void read_usage(struct anthropic_stream *s, const json_t *usage)
 {
 	const json_t *by_life = json_object_get(usage, "cache_creation");
 	const json_t *details = json_object_get(usage, "output_tokens_details");
@@ -92,30 +93,28 @@ static void read_usage(const json_t *usage, struct llm_usage *u)
 		const char *name;
 		int64_t *to;
 	} members[] = {
-		{usage, "input_tokens", &u->fresh},
-		{usage, "cache_creation_input_tokens", &u->written_5m},
-		{usage, "cache_read_input_tokens", &u->read},
-		{usage, "output_tokens", &u->output},
-		{details, "thinking_tokens", &u->thinking},
-		{by_life, "ephemeral_5m_input_tokens", &u->written_5m},
-		{by_life, "ephemeral_1h_input_tokens", &u->written_1h},
+		{usage, "input_tokens", &s->usage.fresh},
+		{usage, "cache_creation_input_tokens", &s->written},
+		{usage, "cache_read_input_tokens", &s->usage.read},
+		{usage, "output_tokens", &s->usage.output},
+		{details, "thinking_tokens", &s->usage.thinking},
+		{by_life, "ephemeral_5m_input_tokens", &s->usage.written_5m},
+		{by_life, "ephemeral_1h_input_tokens", &s->usage.written_1h},
 	};
-	int64_t written_1h = u->written_1h;
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		const json_t *v = json_object_get(members[i].from, members[i].name);
 		if (json_is_number(v))
 			*members[i].to = (int64_t)json_number_value(v);
 	}
-	/* A total without its parts, after parts were given: the parts stay. */
-	if (!json_is_object(by_life) && written_1h > 0)
-		u->written_5m = u->written_5m > written_1h ? u->written_5m - written_1h : 0;
+	if (s->written > s->usage.written_5m + s->usage.written_1h)
+		s->usage.written_5m = s->written - s->usage.written_1h;
 }
 
 /* ---- events ---- */
 
 static err_t on_start(struct anthropic_stream *s, const json_t *event)
 {
-	read_usage(json_object_get(json_object_get(event, "message"), "usage"), &s->usage);
+	read_usage(s, json_object_get(json_object_get(event, "message"), "usage"));
 	s->begun = true;
 	return s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BEGIN});
 }
@@ -125,7 +124,7 @@ static err_t on_block_start(struct anthropic_stream *s, const json_t *event)
 	json_decref(s->block);
 	s->block = json_deep_copy(json_object_get(event, "content_block"));
 	if (!json_is_object(s->block))
-		return err_new(ERR_OUTSIDE, "anthropic: a content block is no object");
+		return err_new(ERR_OUTSIDE, "a content block is no object");
 	buf_reset(&s->text);
 	buf_reset(&s->thinking);
 	buf_reset(&s->signature);
@@ -146,7 +145,7 @@ static err_t on_delta(struct anthropic_stream *s, const json_t *event)
 		{"signature_delta", "signature", &s->signature},
 	};
 	if (!s->block)
-		return err_new(ERR_OUTSIDE, "anthropic: a delta outside of a content block");
+		return err_new(ERR_OUTSIDE, "a delta outside of a content block");
 	const char *type = str(delta, "type");
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		const json_t *piece = json_object_get(delta, kinds[i].member);
@@ -185,7 +184,7 @@ static err_t give_tool(struct anthropic_stream *s)
 	const char *kept = json_is_object(parsed) ? raw : "{}"; /* else it could not be sent back */
 	const char *id = str(s->block, "id"), *name = str(s->block, "name");
 	if (!id || !name)
-		return err_new(ERR_OUTSIDE, "anthropic: a tool call without id or name");
+		return err_new(ERR_OUTSIDE, "a tool call without id or name");
 	json_object_del(s->block, "input");
 	autofree char *head = json_dumps(s->block, JSON_COMPACT);
 	AUTO(buf_release) struct buf json = BUF(2 * MAX_EVENT);
@@ -202,9 +201,9 @@ static err_t on_block_stop(struct anthropic_stream *s, const json_t *event)
 {
 	(void)event;
 	if (!s->block)
-		return err_new(ERR_OUTSIDE, "anthropic: the end of a block that did not begin");
+		return err_new(ERR_OUTSIDE, "the end of a block that did not begin");
 	if (buf_cut(&s->text) || buf_cut(&s->thinking) || buf_cut(&s->input))
-		return err_new(ERR_TOO_LARGE, "anthropic: a content block is too large");
+		return err_new(ERR_TOO_LARGE, "a content block is too large");
 	put(s->block, "text", &s->text);
 	put(s->block, "thinking", &s->thinking);
 	put(s->block, "signature", &s->signature);
@@ -229,7 +228,7 @@ static err_t on_message_delta(struct anthropic_stream *s, const json_t *event)
 {
 	const json_t *delta = json_object_get(event, "delta");
 	const json_t *details = json_object_get(delta, "stop_details");
-	read_usage(json_object_get(event, "usage"), &s->usage);
+	read_usage(s, json_object_get(event, "usage"));
 	const char *stop = str(delta, "stop_reason");
 	if (stop)
 		snprintf(s->stop, sizeof s->stop, "%s", stop);
@@ -267,7 +266,7 @@ static err_t on_message_stop(struct anthropic_stream *s, const json_t *event)
 		if (is(s->stop, stops[i].name))
 			end.stop = stops[i].stop;
 	if (!s->begun || s->block)
-		return err_new(ERR_OUTSIDE, "anthropic: the end of a message that is not whole");
+		return err_new(ERR_OUTSIDE, "the end of a message that is not whole");
 	ERR_TRY(s->fn(s->arg, &end));
 	s->complete = true;
 	return NULL;
@@ -298,7 +297,7 @@ static err_t take_event(struct anthropic_stream *s)
 	json_auto_t *event = json_loadb(s->sse.data.data, s->sse.data.len, JSON_ALLOW_NUL, &error);
 	const char *type = str(event, "type");
 	if (!event)
-		return err_new(ERR_OUTSIDE, "anthropic: an event that is not JSON: %s", error.text);
+		return err_new(ERR_OUTSIDE, "an event that is not JSON: %s", error.text);
 	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
 		if (is(type, handlers[i].type))
 			return handlers[i].on(s, event);
