@@ -83,6 +83,9 @@ err_t http_call(const struct settings *set, const struct http_request *request,
 /** May another try help? The one table of the retry policy, used by http_call and the LLM client. */
 bool http_status_retries(long status);
 
+/** The same for an answer: x-should-retry, and a 403 with retry-after (GitHub's secondary limit), decide first. */
+bool http_answer_retries(const struct http_response *response);
+
 #define HTTP_RETRIES 3 /* tries after the first one */
 
 /**

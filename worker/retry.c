@@ -74,7 +74,7 @@ err_t http_wait(int64_t ms, http_alive_fn alive, void *alive_arg)
 }
 
 /* x-should-retry is the service's own word; a 403 with retry-after is GitHub's secondary limit. */
-static bool answer_retries(const struct http_response *res)
+bool http_answer_retries(const struct http_response *res)
 {
 	const char *word = http_response_header(res, "x-should-retry");
 	if (word && text_ieq(word, "true"))
@@ -95,7 +95,7 @@ static bool may_retry(const struct http_request *req, const struct http_response
 	}
 	if (req->once && res->status != 429)
 		return false;
-	return answer_retries(res);
+	return http_answer_retries(res);
 }
 
 err_t http_call(const struct settings *set, const struct http_request *request,

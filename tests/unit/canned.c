@@ -64,8 +64,12 @@ static void answer(struct canned *s, int fd, const struct canned_reply *r)
 		if (r->chunk_ms)
 			nap(r->chunk_ms);
 	}
-	for (int ms = 0; ms < r->hang_ms && !s->stop; ms += 10)
+	char byte;
+	for (int ms = 0; ms < r->hang_ms && !s->stop; ms += 10) {
+		if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+			return; /* the client has gone */
 		nap(10);
+	}
 }
 
 static void *serve(void *arg)

@@ -1,0 +1,201 @@
+/*
+ * Asks a model and collects its answer; retries, cost and trace are here, the wire format is a
+ * provider's. Called by the agent loop.
+ */
+#include "worker/llm/llm.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "worker/llm/anthropic.h"
+
+#define MAX_MESSAGE (8u << 20)
+#define MAX_TEXT (256u << 10)
+
+static const struct llm_provider *const providers[] = {&anthropic_provider};
+
+err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm)
+{
+	struct llm llm = {.set = set};
+	ERR_TRY(profile_load(set, model, &llm.profile));
+	for (size_t i = 0; i < ARRAY_LEN(providers); i++)
+		if (strcmp(providers[i]->name, llm.profile.provider) == 0)
+			llm.provider = providers[i];
+	if (!llm.provider) {
+		err_t e = err_new(ERR_CONFIG, "model %s: provider \"%s\" is not supported", model,
+			llm.profile.provider);
+		profile_release(&llm.profile);
+		return e;
+	}
+	*ret_llm = llm;
+	return NULL;
+}
+
+void llm_release(struct llm *llm)
+{
+	profile_release(&llm->profile);
+}
+
+void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, const char *raw)
+{
+	calls->items = xrealloc(calls->items, (calls->count + 1) * sizeof *calls->items);
+	struct llm_call *call = &calls->items[calls->count++];
+	*call = (struct llm_call){.id = xstrdup(id), .name = xstrdup(name), .raw = xstrdup(raw)};
+	json_t *input = json_loads(raw, JSON_ALLOW_NUL, NULL);
+	if (!input) /* an integer beyond 64 bits is no reason to refuse a call */
+		input = json_loads(raw, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	if (json_is_object(input))
+		call->input = input;
+	else
+		json_decref(input);
+}
+
+void llm_calls_release(struct llm_calls *calls)
+{
+	for (size_t i = 0; i < calls->count; i++) {
+		free(calls->items[i].id);
+		free(calls->items[i].name);
+		free(calls->items[i].raw);
+		json_decref(calls->items[i].input);
+	}
+	free(calls->items);
+	*calls = (struct llm_calls){0};
+}
+
+void llm_answer_release(struct llm_answer *answer)
+{
+	buf_release(&answer->message);
+	buf_release(&answer->text);
+	llm_calls_release(&answer->calls);
+}
+
+err_t llm_prefix(const struct llm *llm, const char *system, const struct llm_tool *tools,
+	size_t count, struct buf *out)
+{
+	return llm->provider->prefix(llm, system, tools, count, out);
+}
+
+void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_t count,
+	bool is_first, struct buf *out)
+{
+	llm->provider->user_message(parts, count, is_first, out);
+}
+
+err_t llm_read_message(const struct llm *llm, const char *data, size_t len,
+	struct llm_calls *ret_calls, int *ret_blocks)
+{
+	return llm->provider->read_message(data, len, ret_calls, ret_blocks);
+}
+
+/* ---- collecting an answer ---- */
+
+struct collector {
+	const struct llm *llm;
+	struct llm_answer *answer;
+};
+
+static void answer_begin(struct llm_answer *answer)
+{
+	llm_answer_release(answer);
+	*answer = (struct llm_answer){.message = BUF(MAX_MESSAGE), .text = BUF(MAX_TEXT)};
+}
+
+static void add_block(struct collector *c, const struct llm_event *event)
+{
+	struct llm_answer *a = c->answer;
+	if (*event->json) {
+		buf_adds(&a->message, a->blocks ? "," : c->llm->provider->answer_open);
+		buf_adds(&a->message, event->json);
+		a->blocks++;
+	}
+	if (event->text && *event->text) {
+		if (a->text.len)
+			buf_addc(&a->text, '\n');
+		buf_adds(&a->text, event->text);
+	}
+	if (event->tool_id)
+		llm_calls_add(&a->calls, event->tool_id, event->tool_name, event->tool_input);
+}
+
+static err_t on_event(void *arg, const struct llm_event *event)
+{
+	struct collector *c = arg;
+	struct llm_answer *a = c->answer;
+	switch (event->type) {
+	case LLM_EVENT_BEGIN:
+		answer_begin(a);
+		break;
+	case LLM_EVENT_BLOCK:
+		add_block(c, event);
+		break;
+	case LLM_EVENT_END:
+		if (a->blocks)
+			buf_adds(&a->message, c->llm->provider->answer_close);
+		a->stop = event->stop;
+		a->usage = event->usage;
+		snprintf(a->stop_name, sizeof a->stop_name, "%s", event->stop_name);
+		snprintf(a->detail, sizeof a->detail, "%s", event->detail ? event->detail : "");
+		break;
+	}
+	return buf_cut(&a->message)
+		       ? err_new(ERR_TOO_LARGE, "the answer is larger than %u bytes", MAX_MESSAGE)
+		       : NULL;
+}
+
+/* ---- asking ---- */
+
+static void finish_answer(
+	const struct llm *llm, const struct http_response *res, int tries, struct llm_answer *a)
+{
+	const char *id = http_response_header(res, "request-id");
+	if (!id)
+		id = http_response_header(res, "x-request-id");
+	snprintf(a->request_id, sizeof a->request_id, "%s", id ? id : "");
+	a->latency_ms = res->ms;
+	a->tries = tries;
+	char day[11];
+	time_t now = time(NULL);
+	struct tm tm;
+	strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&now, &tm));
+	a->cost_known = profile_cost(&llm->profile, &a->usage, day, &a->cost_usd_micro);
+	log_trace("llm",
+		"%s: %lld fresh, %lld written (5m), %lld written (1h), %lld read, %lld output "
+		"(%lld thinking) tokens, %s, %lld ms, %s",
+		llm->profile.model, (long long)a->usage.fresh, (long long)a->usage.written_5m,
+		(long long)a->usage.written_1h, (long long)a->usage.read,
+		(long long)a->usage.output, (long long)a->usage.thinking, a->stop_name,
+		(long long)a->latency_ms, *a->request_id ? a->request_id : "no request id");
+}
+
+static err_t one_try(const struct llm *llm, const struct llm_request *request,
+	struct http_response *res, struct llm_answer *answer, bool *ret_can_retry)
+{
+	struct collector c = {llm, answer};
+	answer_begin(answer);
+	return llm->provider->stream(llm, request, on_event, &c, res, ret_can_retry);
+}
+
+err_t llm_ask(
+	const struct llm *llm, const struct llm_request *request, struct llm_answer *ret_answer)
+{
+	*ret_answer = (struct llm_answer){.message = BUF(MAX_MESSAGE), .text = BUF(MAX_TEXT)};
+	for (int n = 0;; n++) {
+		AUTO(http_response_release) struct http_response res = {.body = BUF(0)};
+		res.headers = BUF(0);
+		bool can_retry = false;
+		err_t e = one_try(llm, request, &res, ret_answer, &can_retry);
+		if (!e) {
+			finish_answer(llm, &res, n + 1, ret_answer);
+			return NULL;
+		}
+		answer_begin(ret_answer); /* nothing of a failed call is used */
+		int64_t wait_ms = http_retry_wait_ms(llm->set, res.status ? &res : NULL, n);
+		if (!can_retry || n == HTTP_RETRIES || wait_ms < 0)
+			return e;
+		log_warning("%s; asked again in %lld ms", err_text(e), (long long)wait_ms);
+		ERR_TRY(http_wait(wait_ms, request->alive, request->alive_arg));
+	}
+}
