@@ -235,3 +235,72 @@ WHERE id = ? AND fence = ? AND status = 'running';
 -- ============================== checks (worker/check) ==============================
 
 -- ============================== outbox (worker/outbox) ==============================
+
+-- FENCED, but for the closing report (last input 1), which a cancellation does not stop.
+-- name: outbox_add
+-- in: effect_key, issue_key, kind, is_closing, request, id, fence, closing
+INSERT INTO outbox (effect_key, run_id, fence, issue_key, kind, is_closing, request)
+SELECT ?, id, fence, ?, ?, ?, ? FROM runs
+WHERE id = ? AND fence = ? AND status = 'running' AND (cancel_at IS NULL OR ?);
+
+-- open_ms: how long the row may not be touched yet.
+-- name: outbox_get
+-- in: effect_key
+-- out: state, attempts, request, result, last_error, open_ms
+SELECT state, attempts, request, result, last_error,
+	GREATEST(IFNULL(TIMESTAMPDIFF(MICROSECOND, NOW(3), send_until), 0), 0) DIV 1000 AS open_ms
+FROM outbox WHERE effect_key = ?;
+
+-- FENCED. The one compare-and-set to sending; send_until is 30 s ahead, the call ends within 20 s.
+-- name: outbox_take
+-- in: fence, effect_key, id, fence, closing
+UPDATE outbox SET state = 'sending', fence = ?, attempts = attempts + 1,
+	send_until = NOW(3) + INTERVAL 30 SECOND
+WHERE effect_key = ? AND state IN ('waiting', 'sending') AND (send_until IS NULL OR send_until <= NOW(3))
+	AND EXISTS (SELECT 1 FROM runs WHERE runs.id = ? AND runs.fence = ? AND runs.status = 'running'
+		AND (runs.cancel_at IS NULL OR ?));
+
+-- The row's own fence: only who took it to sending ends it.
+-- name: outbox_done
+-- in: result, effect_key, fence
+UPDATE outbox SET state = 'done', result = ?, done_at = NOW(3), send_until = NULL, last_error = NULL
+WHERE effect_key = ? AND state = 'sending' AND fence = ?;
+
+-- unsure: the call may have had its effect, so the row stays untouched until send_until.
+-- name: outbox_failed
+-- in: state, last_error, unsure, effect_key, fence
+UPDATE outbox SET state = ?, last_error = ?, send_until = IF(?, send_until, NULL)
+WHERE effect_key = ? AND state = 'sending' AND fence = ?;
+
+-- ============================== fetch (worker/steps/fetch) ==============================
+
+-- FENCED
+-- name: run_set_priority
+-- in: priority, id, fence
+UPDATE runs SET priority = ?, updated_at = NOW(3)
+WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+
+-- FENCED. Back to the queue of the repository, line and key that the issue turned out to have.
+-- name: run_move
+-- in: repo_id, project_key, issue_key, line, issue_key, id, fence
+UPDATE runs SET repo_id = ?, project_key = ?, issue_key = ?, line = ?, status = 'queued', queued_issue = ?,
+	slot = NULL, running_line = NULL, locked_by = NULL, locked_at = NULL, lease_until = NULL,
+	due_at = NOW(3), updated_at = NOW(3)
+WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+
+-- In run_move's transaction: the step that found it out ended in order.
+-- name: run_move_step
+-- in: run_id
+UPDATE run_steps SET ended_at = NOW(3), outcome = 'moved' WHERE run_id = ? AND ended_at IS NULL;
+
+-- ============================== metrics (worker/metrics) ==============================
+
+-- name: run_metrics_row
+-- in: id
+-- out: started_at, ended_at, seconds, issue_type, model, input_tokens, output_tokens, thinking_tokens, cached_tokens, cost_usd_micro, cost_known, turns, attempt, crashes, pr_url, branch
+SELECT DATE_FORMAT(IFNULL(started_at, created_at), '%Y-%m-%dT%H:%i:%s.%fZ') AS started_at,
+	DATE_FORMAT(NOW(3), '%Y-%m-%dT%H:%i:%s.%fZ') AS ended_at,
+	TIMESTAMPDIFF(MICROSECOND, IFNULL(started_at, created_at), NOW(3)) / 1000000 AS seconds,
+	issue_type, model, input_tokens, output_tokens, thinking_tokens, cached_tokens, cost_usd_micro, cost_known,
+	turns, attempt, crashes, pr_url, branch
+FROM runs WHERE id = ?;

@@ -1,6 +1,7 @@
 /*
  * Atlassian documents to Markdown-like text, for prompts and for finding our own comments. Blocks
- * and inline nodes have a table each; a node in neither gives its children's text. Called by client.c.
+ * and inline nodes have a table each; a node in neither gives its children's text. Called by
+ * client.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static bool has_mark(const json_t *n, const char *type, const json_t **ret_mark)
 {
 	size_t i;
 	json_t *mark;
-	json_array_foreach(json_object_get(n, "marks"), i, mark) {
+	json_array_foreach (json_object_get(n, "marks"), i, mark) {
 		const char *t = json_string_value(json_object_get(mark, "type"));
 		if (t && strcmp(t, type) == 0) {
 			*ret_mark = mark;
@@ -155,11 +156,20 @@ static const struct {
 	const char *type;
 	void (*on)(const json_t *n, struct buf *out);
 } inline_kinds[] = {
-	{"text", in_text},	 {"hardBreak", in_break},	    {"mention", in_mention},
-	{"emoji", in_emoji},	 {"date", in_date},		    {"status", in_status},
-	{"inlineCard", in_card}, {"blockCard", in_card},	    {"embedCard", in_card},
-	{"media", in_media},	 {"mediaInline", in_media},	    {"inlineExtension", in_extension},
-	{"extension", in_extension}, {"placeholder", in_placeholder},
+	{"text", in_text},
+	{"hardBreak", in_break},
+	{"mention", in_mention},
+	{"emoji", in_emoji},
+	{"date", in_date},
+	{"status", in_status},
+	{"inlineCard", in_card},
+	{"blockCard", in_card},
+	{"embedCard", in_card},
+	{"media", in_media},
+	{"mediaInline", in_media},
+	{"inlineExtension", in_extension},
+	{"extension", in_extension},
+	{"placeholder", in_placeholder},
 };
 
 static bool inline_one(const json_t *n, struct buf *out)
@@ -180,7 +190,7 @@ static void inlines(const json_t *parent, struct buf *out, int depth)
 	json_t *n;
 	if (depth > MAX_DEPTH)
 		return;
-	json_array_foreach(json_object_get(parent, "content"), i, n)
+	json_array_foreach (json_object_get(parent, "content"), i, n)
 		if (!inline_one(n, out))
 			inlines(n, out, depth + 1);
 }
@@ -194,7 +204,8 @@ static void on_paragraph(const json_t *n, struct buf *out, int depth)
 
 static void on_heading(const json_t *n, struct buf *out, int depth)
 {
-	json_int_t level = json_integer_value(json_object_get(json_object_get(n, "attrs"), "level"));
+	json_int_t level =
+		json_integer_value(json_object_get(json_object_get(n, "attrs"), "level"));
 	buf_addf(out, "%.*s ", (int)(level >= 1 && level <= 6 ? level : 1), "######");
 	inlines(n, out, depth);
 }
@@ -253,7 +264,7 @@ static void on_list(const json_t *n, struct buf *out, int depth)
 	json_t *item;
 	if (depth > MAX_DEPTH)
 		return;
-	json_array_foreach(json_object_get(n, "content"), i, item) {
+	json_array_foreach (json_object_get(n, "content"), i, item) {
 		char sign[32], blank[32] = "";
 		const char *type = json_string_value(json_object_get(item, "type"));
 		bool nested = type && text_ends(type, "List"); /* task lists nest without an item */
@@ -289,10 +300,10 @@ static void on_table(const json_t *n, struct buf *out, int depth)
 {
 	size_t i, k;
 	json_t *row, *c;
-	json_array_foreach(json_object_get(n, "content"), i, row) {
+	json_array_foreach (json_object_get(n, "content"), i, row) {
 		json_t *cells = json_object_get(row, "content");
 		buf_adds(out, i ? "\n|" : "|");
-		json_array_foreach(cells, k, c)
+		json_array_foreach (cells, k, c)
 			cell(c, out, depth + 1);
 		if (i == 0)
 			buf_adds(out, "\n|");
@@ -311,11 +322,20 @@ static const struct {
 	const char *type;
 	void (*on)(const json_t *n, struct buf *out, int depth);
 } block_kinds[] = {
-	{"paragraph", on_paragraph}, {"heading", on_heading},	     {"codeBlock", on_code},
-	{"rule", on_rule},	     {"blockquote", on_quote},	     {"panel", on_quote},
-	{"expand", on_expand},	     {"nestedExpand", on_expand},    {"bulletList", on_list},
-	{"orderedList", on_list},    {"taskList", on_list},	     {"decisionList", on_list},
-	{"table", on_table},	     {"bodiedExtension", on_bodied},
+	{"paragraph", on_paragraph},
+	{"heading", on_heading},
+	{"codeBlock", on_code},
+	{"rule", on_rule},
+	{"blockquote", on_quote},
+	{"panel", on_quote},
+	{"expand", on_expand},
+	{"nestedExpand", on_expand},
+	{"bulletList", on_list},
+	{"orderedList", on_list},
+	{"taskList", on_list},
+	{"decisionList", on_list},
+	{"table", on_table},
+	{"bodiedExtension", on_bodied},
 };
 
 static bool block_one(const json_t *n, struct buf *out, int depth)
@@ -341,7 +361,7 @@ static void blocks(const json_t *parent, struct buf *out, int depth)
 	json_t *n;
 	if (depth > MAX_DEPTH)
 		return;
-	json_array_foreach(json_object_get(parent, "content"), i, n)
+	json_array_foreach (json_object_get(parent, "content"), i, n)
 		if (!block_one(n, out, depth) && !inline_one(n, out))
 			blocks(n, out, depth + 1);
 }

@@ -39,8 +39,8 @@ static json_t *marks_json(const struct adf_marks *marks)
 		if (plain[i].on)
 			json_array_append_new(list, json_pack("{s:s}", "type", plain[i].type));
 	if (marks->href)
-		json_array_append_new(list, json_pack("{s:s, s:{s:o}}", "type", "link", "attrs", "href",
-						    text_json(marks->href)));
+		json_array_append_new(list, json_pack("{s:s, s:{s:o}}", "type", "link", "attrs",
+						    "href", text_json(marks->href)));
 	return list;
 }
 
@@ -53,12 +53,14 @@ static bool joins(const json_t *last, const json_t *marks)
 	return have ? json_equal(have, marks) : json_array_size(marks) == 0;
 }
 
-void adf_text_add(struct adf_text *text, json_t *content, const char *raw, const struct adf_marks *marks)
+void adf_text_add(
+	struct adf_text *text, json_t *content, const char *raw, const struct adf_marks *marks)
 {
 	if (!raw || text->full)
 		return;
 	AUTO(buf_release) struct buf clean = BUF(1 << 20);
-	text_clean(&clean, raw, strlen(raw)); /* an entity such as &#1; may have brought a control */
+	text_clean(
+		&clean, raw, strlen(raw)); /* an entity such as &#1; may have brought a control */
 	const char *s = clean.data;
 	size_t n = fitting(s, &text->left);
 	text->full = s[n] != '\0';
@@ -93,11 +95,11 @@ static bool may_link(const char *url)
 	return false;
 }
 
-static void children(cmark_node *n, struct adf_text *text, json_t *content, struct adf_marks marks,
-	int depth);
+static void children(
+	cmark_node *n, struct adf_text *text, json_t *content, struct adf_marks marks, int depth);
 
-static void on_link(cmark_node *n, struct adf_text *text, json_t *content, struct adf_marks marks,
-	int depth)
+static void on_link(
+	cmark_node *n, struct adf_text *text, json_t *content, struct adf_marks marks, int depth)
 {
 	const char *url = cmark_node_get_url(n);
 	if (!marks.href && url && may_link(url))
@@ -108,8 +110,8 @@ static void on_link(cmark_node *n, struct adf_text *text, json_t *content, struc
 		adf_text_add(text, content, url, &marks);
 }
 
-static void on_html(const char *literal, struct adf_text *text, json_t *content,
-	const struct adf_marks *marks)
+static void on_html(
+	const char *literal, struct adf_text *text, json_t *content, const struct adf_marks *marks)
 {
 	if (text_starts(literal, "<br"))
 		json_array_append_new(content, json_pack("{s:s}", "type", "hardBreak"));
@@ -117,7 +119,8 @@ static void on_html(const char *literal, struct adf_text *text, json_t *content,
 		adf_text_add(text, content, literal, marks);
 }
 
-static void one(cmark_node *n, struct adf_text *text, json_t *content, struct adf_marks marks, int depth)
+static void one(
+	cmark_node *n, struct adf_text *text, json_t *content, struct adf_marks marks, int depth)
 {
 	cmark_node_type type = cmark_node_get_type(n);
 	if (type == CMARK_NODE_TEXT) {
@@ -141,8 +144,8 @@ static void one(cmark_node *n, struct adf_text *text, json_t *content, struct ad
 	}
 }
 
-static void children(cmark_node *n, struct adf_text *text, json_t *content, struct adf_marks marks,
-	int depth)
+static void children(
+	cmark_node *n, struct adf_text *text, json_t *content, struct adf_marks marks, int depth)
 {
 	if (depth >= MAX_DEPTH) {
 		autofree char *plain = cmark_render_plaintext(n, CMARK_OPT_DEFAULT, 0);
@@ -153,7 +156,8 @@ static void children(cmark_node *n, struct adf_text *text, json_t *content, stru
 		one(c, text, content, marks, depth + 1);
 }
 
-void adf_inline(cmark_node *parent, struct adf_text *text, json_t *content, const struct adf_marks *marks)
+void adf_inline(
+	cmark_node *parent, struct adf_text *text, json_t *content, const struct adf_marks *marks)
 {
 	children(parent, text, content, *marks, 0);
 }

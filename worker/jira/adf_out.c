@@ -38,9 +38,9 @@ static json_t *node(const char *type, json_t *content)
 
 static json_t *paragraph(const char *text)
 {
-	return node("paragraph", text && *text ? json_pack("[{s:s, s:o}]", "type", "text", "text",
-							 text_json(text))
-					       : NULL);
+	return node("paragraph",
+		text && *text ? json_pack("[{s:s, s:o}]", "type", "text", "text", text_json(text))
+			      : NULL);
 }
 
 static void put(const struct place *at, json_t *block)
@@ -59,11 +59,13 @@ static void put_code(const struct place *at, const char *language, const char *l
 	json_t *block = node("codeBlock", content);
 	if (language && *language)
 		json_object_set_new(block, "attrs",
-			json_pack("{s:o}", "language", text_jsonn(language, strcspn(language, " \t,{"))));
+			json_pack("{s:o}", "language",
+				text_jsonn(language, strcspn(language, " \t,{"))));
 	put(at, block);
 }
 
-/* What has no place in a document here (tables, for now; very deep nesting) stays readable as code. */
+/* What has no place in a document here (tables, for now; very deep nesting) stays readable as code.
+ */
 static void put_rendered(cmark_node *n, const struct place *at)
 {
 	autofree char *literal = cmark_render_commonmark(n, CMARK_OPT_DEFAULT, 0);
@@ -115,11 +117,12 @@ static void on_quote(cmark_node *n, const struct place *at)
 static void on_list(cmark_node *n, const struct place *at)
 {
 	json_t *items = json_array();
-	for (cmark_node *i = cmark_node_first_child(n); i && !at->text->full; i = cmark_node_next(i)) {
+	for (cmark_node *i = cmark_node_first_child(n); i && !at->text->full;
+		i = cmark_node_next(i)) {
 		json_t *content = json_array();
 		blocks(i, &(struct place){at->text, content, IN_ITEM, at->depth + 1});
-		const char *first = json_string_value(
-			json_object_get(json_array_get(content, 0), "type"));
+		const char *first =
+			json_string_value(json_object_get(json_array_get(content, 0), "type"));
 		if (!first || text_ends(first, "List")) /* an item begins with text */
 			json_array_insert_new(content, 0, paragraph(NULL));
 		json_array_append_new(items, node("listItem", content));
@@ -131,8 +134,8 @@ static void on_list(cmark_node *n, const struct place *at)
 	bool ordered = cmark_node_get_list_type(n) == CMARK_ORDERED_LIST;
 	json_t *block = node(ordered ? "orderedList" : "bulletList", items);
 	if (ordered)
-		json_object_set_new(block, "attrs",
-			json_pack("{s:i}", "order", cmark_node_get_list_start(n)));
+		json_object_set_new(
+			block, "attrs", json_pack("{s:i}", "order", cmark_node_get_list_start(n)));
 	put(at, block);
 }
 
@@ -159,9 +162,14 @@ static const struct {
 	const char *type; /* cmark's word */
 	void (*on)(cmark_node *n, const struct place *at);
 } kinds[] = {
-	{"paragraph", on_paragraph}, {"heading", on_heading},	 {"block_quote", on_quote},
-	{"list", on_list},	     {"code_block", on_code},	 {"html_block", on_html},
-	{"thematic_break", on_rule}, {"table", put_rendered},
+	{"paragraph", on_paragraph},
+	{"heading", on_heading},
+	{"block_quote", on_quote},
+	{"list", on_list},
+	{"code_block", on_code},
+	{"html_block", on_html},
+	{"thematic_break", on_rule},
+	{"table", put_rendered},
 };
 
 static void blocks(cmark_node *parent, const struct place *at)
@@ -199,7 +207,8 @@ static cmark_node *parse(const char *markdown, size_t len)
 static json_t *document(json_t *content, const struct adf_text *text, const char *marker)
 {
 	if (text->full)
-		json_array_append_new(content, paragraph("… cut here: Jira takes no longer comment."));
+		json_array_append_new(
+			content, paragraph("… cut here: Jira takes no longer comment."));
 	if (marker)
 		json_array_append_new(content, paragraph(marker));
 	return json_pack("{s:i, s:s, s:o}", "version", 1, "type", "doc", "content", content);

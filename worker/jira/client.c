@@ -33,7 +33,8 @@ err_t jira_open(const struct settings *set, struct jira **ret_jira)
 {
 	const char *url = settings_str(set, S_JIRA_BASE_URL);
 	if (!*url)
-		return err_new(ERR_CONFIG, "JIRA_BASE_URL is empty: set it to https://SITE.atlassian.net");
+		return err_new(
+			ERR_CONFIG, "JIRA_BASE_URL is empty: set it to https://SITE.atlassian.net");
 	size_t n = strlen(url);
 	while (n > 0 && url[n - 1] == '/')
 		n--;
@@ -76,12 +77,13 @@ static void jira_words(const json_t *answer, struct buf *out)
 	size_t i;
 	const char *field;
 	json_t *v;
-	json_array_foreach(json_object_get(answer, "errorMessages"), i, v)
+	json_array_foreach (json_object_get(answer, "errorMessages"), i, v)
 		if (json_is_string(v))
 			buf_addf(out, "%s%s", out->len ? "; " : "", json_string_value(v));
-	json_object_foreach(json_object_get(answer, "errors"), field, v)
+	json_object_foreach (json_object_get(answer, "errors"), field, v)
 		if (json_is_string(v))
-			buf_addf(out, "%s%s: %s", out->len ? "; " : "", field, json_string_value(v));
+			buf_addf(
+				out, "%s%s: %s", out->len ? "; " : "", field, json_string_value(v));
 	const char *other = json_string_value(json_object_get(answer, "message"));
 	if (!other)
 		other = json_string_value(json_object_get(answer, "detail"));
@@ -89,8 +91,8 @@ static void jira_words(const json_t *answer, struct buf *out)
 		buf_adds(out, other);
 }
 
-static err_t bad_status(struct jira *jira, const struct http_request *req,
-	const struct http_response *res)
+static err_t bad_status(
+	struct jira *jira, const struct http_request *req, const struct http_response *res)
 {
 	json_t *answer = json_loadb(res->body.data, res->body.len, 0, NULL);
 	AUTO(buf_release) struct buf words = BUF(600);
@@ -98,10 +100,12 @@ static err_t bad_status(struct jira *jira, const struct http_request *req,
 	json_decref(answer);
 	if (res->status == 401)
 		return err_new(ERR_UNAUTHORIZED,
-			"JIRA_EMAIL / JIRA_API_TOKEN are refused by %s: make a new API token for the AI account and set both%s%s",
+			"JIRA_EMAIL / JIRA_API_TOKEN are refused by %s: make a new API token for "
+			"the AI account and set both%s%s",
 			jira->base, words.len ? ": " : "", words.data);
 	if (res->status == 409) /* two changes of the issue at once: the next try reads it anew */
-		return err_new(ERR_OUTSIDE, "jira answered 409 to %s: the issue is being changed by another: %s",
+		return err_new(ERR_OUTSIDE,
+			"jira answered 409 to %s: the issue is being changed by another: %s",
 			req->method, words.data);
 	return http_status_error(req, res, words.data);
 }
@@ -117,11 +121,12 @@ static err_t call_write(struct jira *jira, struct http_request *req, struct http
 	for (int n = 0;; n++) {
 		req->timeout_ms = jira->deadline_ms - now_ms();
 		if (req->timeout_ms < 1000)
-			return err_new(ERR_TIMEOUT, "jira did not answer within %d s", WRITE_MS / 1000);
+			return err_new(
+				ERR_TIMEOUT, "jira did not answer within %d s", WRITE_MS / 1000);
 		err_t e = http_try(jira->set, req, res);
 		int64_t wait = http_retry_wait_ms(jira->set, e ? NULL : res, n);
-		bool again = had_no_effect(e, res) && n < HTTP_RETRIES && wait >= 0
-			&& now_ms() + wait + 2000 < jira->deadline_ms;
+		bool again = had_no_effect(e, res) && n < HTTP_RETRIES && wait >= 0 &&
+			     now_ms() + wait + 2000 < jira->deadline_ms;
 		if (!again)
 			return e;
 		http_response_release(res);
@@ -138,8 +143,8 @@ static err_t answer_json(const struct http_response *res, json_t **ret_json)
 	json_error_t error;
 	json_t *answer = json_loadb(res->body.data, res->body.len, 0, &error);
 	if (!answer)
-		return err_new(ERR_BAD_INPUT, "jira's answer is not JSON (%s): is JIRA_BASE_URL right?",
-			error.text);
+		return err_new(ERR_BAD_INPUT,
+			"jira's answer is not JSON (%s): is JIRA_BASE_URL right?", error.text);
 	*ret_json = answer;
 	return NULL;
 }
@@ -156,12 +161,20 @@ err_t jira_call(struct jira *jira, const char *method, const char *path, const j
 		{NULL, NULL},
 	};
 	const struct http_piece piece = {text, text ? strlen(text) : 0};
-	struct http_request req = {.service = "jira", .method = method, .url = url, .headers = headers,
-		.body = text ? &piece : NULL, .body_pieces = text ? 1 : 0};
+	struct http_request req = {.service = "jira",
+		.method = method,
+		.url = url,
+		.headers = headers,
+		.body = text ? &piece : NULL,
+		.body_pieces = text ? 1 : 0};
 	AUTO(http_response_release) struct http_response res = {.body = BUF(0), .headers = BUF(0)};
-	err_t e = jira->deadline_ms ? call_write(jira, &req, &res) : http_call(jira->set, &req, &res);
+	err_t e =
+		jira->deadline_ms ? call_write(jira, &req, &res) : http_call(jira->set, &req, &res);
+	bool unsent = jira->deadline_ms && !res.sent;
+	if (unsent && (err_code(e) == ERR_NETWORK || err_code(e) == ERR_TIMEOUT))
+		return err_new(ERR_OUTSIDE, "%s", err_text(e)); /* nobody need ask whether it had an effect */
 	if (e)
-		return err_in(e, "jira");
+		return e;
 	if (ret_status)
 		*ret_status = res.status;
 	if (res.status < 200 || res.status > 299)

@@ -69,18 +69,17 @@ static json_t *comments_out(const struct jira *jira, const json_t *comments)
 	json_t *out = json_array();
 	size_t i;
 	json_t *c;
-	json_array_foreach(comments, i, c) {
+	json_array_foreach (comments, i, c) {
 		const json_t *author = json_object_get(c, "author");
 		const char *name = str(author, "displayName");
 		autofree char *body = jira_comment_text(c);
-		json_array_append_new(out,
-			json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}",
-				"id", text_or_null(str(c, "id")),
-				"author", text_json(name ? name : "unknown"),
-				"account_id", text_or_null(str(author, "accountId")),
-				"body", text_json(body),
-				"created", text_or_null(str(c, "created")),
-				"own", jira_comment_own(jira, c)));
+		json_array_append_new(
+			out, json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "id",
+				     text_or_null(str(c, "id")), "author",
+				     text_json(name ? name : "unknown"), "account_id",
+				     text_or_null(str(author, "accountId")), "body",
+				     text_json(body), "created", text_or_null(str(c, "created")),
+				     "own", jira_comment_own(jira, c)));
 	}
 	return out;
 }
@@ -117,11 +116,10 @@ static err_t parent_out(struct jira *jira, const json_t *stub, json_t **ret_pare
 		return e;
 	const json_t *fields = json_object_get(answer ? answer : stub, "fields");
 	const char *summary = str(fields, "summary");
-	*ret_parent = json_pack("{s:o, s:o, s:o, s:o}",
-		"key", text_json(key),
-		"summary", text_json(summary ? summary : ""),
-		"description", document_text(json_object_get(fields, "description")),
-		"type", text_or_null(str(json_object_get(fields, "issuetype"), "name")));
+	*ret_parent = json_pack("{s:o, s:o, s:o, s:o}", "key", text_json(key), "summary",
+		text_json(summary ? summary : ""), "description",
+		document_text(json_object_get(fields, "description")), "type",
+		text_or_null(str(json_object_get(fields, "issuetype"), "name")));
 	return NULL;
 }
 
@@ -130,7 +128,7 @@ static json_t *labels_out(const json_t *labels)
 	json_t *out = json_array();
 	size_t i;
 	json_t *label;
-	json_array_foreach(labels, i, label)
+	json_array_foreach (labels, i, label)
 		if (json_is_string(label))
 			json_array_append_new(out, text_json(json_string_value(label)));
 	return out;
@@ -153,19 +151,16 @@ static json_t *issue_out(const json_t *answer)
 	const char *key = str(answer, "key"), *summary = str(fields, "summary");
 	const char *type_name = str(type, "name"), *status_name = str(status, "name");
 	return json_pack("{s:o, s:o, s:o, s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-		"id", text_or_null(str(answer, "id")),
-		"key", text_json(key),
-		"type", text_json(type_name ? type_name : ""),
-		"subtask", json_is_true(json_object_get(type, "subtask")),
-		"hierarchy_level", json_is_integer(level) ? (int)json_integer_value(level) : NO_LEVEL,
-		"status", text_json(status_name ? status_name : ""),
-		"status_id", text_or_null(str(status, "id")),
-		"summary", text_json(summary ? summary : ""),
-		"description", document_text(json_object_get(fields, "description")),
-		"labels", labels_out(json_object_get(fields, "labels")),
-		"priority", text_or_null(str(json_object_get(fields, "priority"), "name")),
-		"project_key", project_out(fields, key),
-		"assignee", text_or_null(str(assignee, "accountId")),
+		"id", text_or_null(str(answer, "id")), "key", text_json(key), "type",
+		text_json(type_name ? type_name : ""), "subtask",
+		json_is_true(json_object_get(type, "subtask")), "hierarchy_level",
+		json_is_integer(level) ? (int)json_integer_value(level) : NO_LEVEL, "status",
+		text_json(status_name ? status_name : ""), "status_id",
+		text_or_null(str(status, "id")), "summary", text_json(summary ? summary : ""),
+		"description", document_text(json_object_get(fields, "description")), "labels",
+		labels_out(json_object_get(fields, "labels")), "priority",
+		text_or_null(str(json_object_get(fields, "priority"), "name")), "project_key",
+		project_out(fields, key), "assignee", text_or_null(str(assignee, "accountId")),
 		"assignee_name", text_or_null(str(assignee, "displayName")));
 }
 
@@ -174,10 +169,12 @@ err_t jira_issue(struct jira *jira, const char *key_or_id, json_t **ret_issue)
 	jira->deadline_ms = 0;
 	json_auto_t *answer = NULL;
 	ERR_TRY(get_issue(jira, key_or_id,
-		"summary,description,labels,priority,project,issuetype,status,assignee,parent", &answer));
+		"summary,description,labels,priority,project,issuetype,status,assignee,parent",
+		&answer));
 	json_auto_t *issue = issue_out(answer);
 	json_t *parent = NULL;
-	ERR_TRY(parent_out(jira, json_object_get(json_object_get(answer, "fields"), "parent"), &parent));
+	ERR_TRY(parent_out(
+		jira, json_object_get(json_object_get(answer, "fields"), "parent"), &parent));
 	json_object_set_new(issue, "parent", parent);
 	json_auto_t *comments = json_array();
 	ERR_TRY(jira_comments(jira, str(answer, "key"), comments));

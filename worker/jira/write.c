@@ -1,6 +1,6 @@
 /*
- * Writing: comments, status, assignee. Called by worker/outbox_effects.c only, which keeps that each
- * happens once; nothing here repeats a call that may have had its effect.
+ * Writing: comments, status, assignee. Called by worker/outbox_effects.c only, which keeps that
+ * each happens once; nothing here repeats a call that may have had its effect.
  */
 #include <string.h>
 
@@ -9,13 +9,15 @@
 #include "worker/jira/adf.h"
 #include "worker/jira/client.h"
 
-/* Our comment when the marker is its whole last line: a person quoting us writes more or is not us. */
+/* Our comment when the marker is its whole last line: a person quoting us writes more or is not us.
+ */
 static bool ends_with_line(const char *text, const char *marker)
 {
 	size_t n = strlen(text), m = strlen(marker);
 	while (n > 0 && text[n - 1] == '\n')
 		n--;
-	return n >= m && memcmp(text + n - m, marker, m) == 0 && (n == m || text[n - m - 1] == '\n');
+	return n >= m && memcmp(text + n - m, marker, m) == 0 &&
+	       (n == m || text[n - m - 1] == '\n');
 }
 
 err_t jira_comment_find(struct jira *jira, const char *key, const char *marker, char **ret_id)
@@ -26,7 +28,7 @@ err_t jira_comment_find(struct jira *jira, const char *key, const char *marker, 
 	*ret_id = NULL;
 	size_t i;
 	json_t *c;
-	json_array_foreach(comments, i, c) {
+	json_array_foreach (comments, i, c) {
 		if (!jira_comment_own(jira, c))
 			continue;
 		autofree char *text = jira_comment_text(c);
@@ -46,19 +48,21 @@ static err_t send_comment(struct jira *jira, const char *method, const char *pat
 }
 
 /* A document that Jira refuses is sent as plain text: a report is never lost. */
-static err_t write_comment(struct jira *jira, const char *method, const char *path, const char *markdown,
-	const char *marker, json_t **ret_answer)
+static err_t write_comment(struct jira *jira, const char *method, const char *path,
+	const char *markdown, const char *marker, json_t **ret_answer)
 {
 	long status = 0;
 	jira_begin_write(jira);
-	err_t e = send_comment(jira, method, path, adf_from_markdown(markdown, marker), &status, ret_answer);
+	err_t e = send_comment(
+		jira, method, path, adf_from_markdown(markdown, marker), &status, ret_answer);
 	if (e && status == 400)
-		e = send_comment(jira, method, path, adf_from_plain(markdown, marker), NULL, ret_answer);
+		e = send_comment(
+			jira, method, path, adf_from_plain(markdown, marker), NULL, ret_answer);
 	return e;
 }
 
-err_t jira_comment_add(struct jira *jira, const char *key, const char *markdown, const char *marker,
-	char **ret_id)
+err_t jira_comment_add(
+	struct jira *jira, const char *key, const char *markdown, const char *marker, char **ret_id)
 {
 	autofree char *path = jira_issue_path(key, "/comment");
 	json_auto_t *answer = NULL;
@@ -82,8 +86,9 @@ static const char *transition_to(const json_t *transitions, const char *status, 
 {
 	size_t i;
 	json_t *t;
-	json_array_foreach(transitions, i, t) {
-		const char *to = json_string_value(json_object_get(json_object_get(t, "to"), "name"));
+	json_array_foreach (transitions, i, t) {
+		const char *to =
+			json_string_value(json_object_get(json_object_get(t, "to"), "name"));
 		if (to && text_ieq(to, status))
 			return json_string_value(json_object_get(t, "id"));
 		if (to)
@@ -106,8 +111,8 @@ err_t jira_transition(struct jira *jira, const char *key, const char *status)
 	const char *id = transition_to(json_object_get(answer, "transitions"), status, &offered);
 	if (!id)
 		return err_new(ERR_CONFLICT,
-			"%s cannot be moved from %s to %s: its workflow offers the AI account %s", key, now.status,
-			status, offered.len ? offered.data : "no transition");
+			"%s cannot be moved from %s to %s: its workflow offers the AI account %s",
+			key, now.status, status, offered.len ? offered.data : "no transition");
 	json_auto_t *body = json_pack("{s:{s:s}}", "transition", "id", id);
 	return jira_call(jira, "POST", path, body, NULL, NULL);
 }

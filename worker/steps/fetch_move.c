@@ -1,0 +1,56 @@
+/*
+ * Moving a run to another repository's queue. Called by step `fetch`. The rows of both repositories
+ * are locked first, in the order of their ids, as everywhere (worker/claim.c).
+ */
+#include "worker/steps/fetch_move.h"
+
+#include "lib/mem.h"
+#include "worker/claim.h"
+
+#define TRIES 3
+
+static err_t lock_repo(struct db *db, int64_t id)
+{
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	return db_query(db, Q_REPO_LOCK, DB_ARGS(db_i64(id)), &rows);
+}
+
+static err_t refresh(struct db *db, int64_t id)
+{
+	return db_exec(db, Q_REPO_REFRESH_HEAD, DB_ARGS(db_i64(id)), NULL);
+}
+
+static err_t move_rows(const struct run_ctx *ctx, int64_t repo_id, const char *project_key,
+	const char *issue_key, const char *line)
+{
+	struct db *db = ctx->db;
+	const struct run *run = &ctx->run;
+	ERR_TRY(lock_repo(db, repo_id < run->repo_id ? repo_id : run->repo_id));
+	ERR_TRY(lock_repo(db, repo_id < run->repo_id ? run->repo_id : repo_id));
+	ERR_TRY(db_exec_fenced(db, Q_RUN_MOVE,
+		DB_ARGS(db_i64(repo_id), db_str(project_key), db_str(issue_key), db_str(line),
+			db_str(issue_key), db_i64(run->id), db_i64(run->fence))));
+	ERR_TRY(db_exec(db, Q_RUN_MOVE_STEP, DB_ARGS(db_i64(run->id)), NULL));
+	ERR_TRY(db_exec(db, Q_REPO_RELEASED, DB_ARGS(db_i64(run->repo_id)), NULL));
+	ERR_TRY(refresh(db, run->repo_id));
+	return refresh(db, repo_id);
+}
+
+err_t run_move(struct run_ctx *ctx, int64_t repo_id, const char *project_key, const char *issue_key,
+	const char *line)
+{
+	err_t e = NULL;
+	for (int n = 0; n < TRIES; n++) {
+		ERR_TRY(db_begin(ctx->db));
+		e = move_rows(ctx, repo_id, project_key, issue_key, line);
+		if (!e)
+			return db_commit(ctx->db);
+		db_rollback(ctx->db);
+		if (err_code(e) != ERR_DB_RETRY)
+			break;
+	}
+	if (err_code(e) == ERR_DB_DUPLICATE)
+		return run_close(ctx->db, &ctx->run, RUN_CANCELLED,
+			"a newer run of the same issue is queued and goes on instead", NULL, NULL);
+	return e;
+}
