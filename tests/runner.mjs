@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { npmFolder, npmInstall } from './npm.mjs';
 import { BUILD, STATE, TREE } from './paths.mjs';
 import { Database, USERS } from './run/database.mjs';
@@ -38,7 +38,10 @@ function stepOrDie(what, program, args) {
 function build() {
 	const jobs = `-j${cpus().length}`;
 	const make = (...args) => ['--no-print-directory', jobs, 'WERROR=1', ...args];
-	stepOrDie('built with sanitizers', 'make', make('SAN=1', `BUILD=${BUILD}`, 'programs', 'standin', 'units'));
+	const san = relative(TREE, BUILD);
+	const onlyUnits = chosen.length > 0 && chosen.every((part) => /^(unit|lint)/.test(part));
+	const targets = onlyUnits ? ['units', `${san}/airunnerctl`, 'share'] : ['programs', 'standin', 'units'];
+	stepOrDie('built with sanitizers', 'make', make('SAN=1', `BUILD=${san}`, ...targets));
 	if (chosen.length === 0) stepOrDie('built plainly', 'make', make('BUILD=build', 'programs', 'standin'));
 }
 
