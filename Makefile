@@ -116,3 +116,32 @@ clean:
 .PHONY: clean
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- what a person types; packages come from etc/packages.txt, everything else runs as an ordinary user ----
+PACKAGE_GROUPS := build run test fresh lint
+.PHONY: $(addprefix packages-,$(PACKAGE_GROUPS)) packages run test fresh lint
+packages: packages-run
+$(addprefix packages-,$(PACKAGE_GROUPS)): packages-%:
+	@tests/run/packages.sh $*
+
+run: packages-run
+	@exec tests/run/as-user.sh node tests/run/run.mjs
+
+# T='unit/test_db e2e/10' chooses suites by part of their names.
+test: packages-test
+	@exec tests/run/as-user.sh node tests/runner.mjs $(T)
+
+fresh: packages-fresh
+	@exec tests/run/fresh.sh
+
+lint: packages-lint
+	@exec tests/run/as-user.sh tests/lint/lint.sh
+
+help:
+	@echo 'make             build the programs into build/ (SAN=1: with sanitizers into build-san/; V=1 shows commands)'
+	@echo 'make run         everything on loopback, with stand-ins for services without keys; Ctrl-C stops it'
+	@echo 'make test        every test; T="unit/test_db e2e/10" chooses'
+	@echo 'make lint        format, rules of the house, length report, shellcheck'
+	@echo 'make fresh       both commands on a pristine Debian 12 root (needs root); transcript in build/fresh/'
+	@echo 'make packages    install the Debian packages (etc/packages.txt); also packages-{build,run,test,fresh,lint}'
+	@echo 'make clean       remove what was built'
