@@ -30,7 +30,7 @@ static const int priorities[LOG__MAX] = {7, 6, 4, 3, 2};
 static struct {
 	enum log_level level;
 	bool json, journal, colour;
-	int fd;
+	int fd = -1;
 	char *file, *logger, *trace;
 	int64_t run_id;
 	char *issue_key, *worker;
@@ -76,7 +76,7 @@ err_t log_reopen(void)
 {
 	if (!state.file)
 		return NULL;
-	int fd;
+	int fd = -1;
 	ERR_TRY(open_file(state.file, &fd));
 	close(state.fd);
 	state.fd = fd;

@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "worker/claim.h"
+#include "worker/git/store.h"
 #include "worker/journal.h"
 #include "worker/metrics.h"
 #include "worker/steps/publish_guard.h"
