@@ -1,9 +1,12 @@
 /*
  * Settings, read once at start. Order: flag (--set NAME=VALUE), environment NAME, environment
- * NAME_FILE (a file that holds the value), systemd credential ($CREDENTIALS_DIRECTORY/NAME), env
- * file (--env-file, or AIRUNNER_ENV_FILE, or /etc/airunner/airunner.env when it exists), default.
- * NAME and NAME_FILE both set and different is an error. The only module that reads the environment.
+ * NAME_FILE (a file that holds the value, without one line end), systemd credential
+ * ($CREDENTIALS_DIRECTORY/NAME), env file (--env-file, or AIRUNNER_ENV_FILE, or
+ * /etc/airunner/airunner.env when it exists; "": none; NAME and NAME_FILE as in the environment), default.
+ * NAME and NAME_FILE both set and different is an error. An empty INT, BOOL or USD counts as not set, an
+ * empty text is a value. Addresses (unit URL) lose their last slash. The only module that reads the environment.
  * A program sees only the settings whose `who` names it; secrets it does not read are not even kept.
+ * airunnerctl sees all, but of other programs' secrets only whether they are set.
  */
 #ifndef AIRUNNER_SETTINGS_H
 #define AIRUNNER_SETTINGS_H
@@ -56,10 +59,13 @@ const char *settings_source(const struct settings *set, enum setting id); /* "de
  */
 const char *settings_environment(const struct settings *set, const char *name);
 
-/** Checks what NEED demands of this program. @return ERR_CONFIG naming all that is missing */
+/**
+ * Checks what NEED demands (of the worker, and of airunnerctl on its behalf; handlers need nothing).
+ * @return ERR_CONFIG naming all that is missing
+ */
 err_t settings_require(const struct settings *set);
 
-/** Options for log_open() from LOG_LEVEL, LOG_FORMAT, LOG_FILE, DEBUG, AIRUNNER_TRACE. */
+/** Options for log_open() from LOG_LEVEL, LOG_FORMAT, LOG_FILE, DEBUG, AIRUNNER_TRACE, NO_COLOR. Texts are borrowed. */
 void settings_log_options(const struct settings *set, const char *logger, struct log_options *ret);
 
 /** Path of a file in the share folder, e.g. "templates/pages/status.html"; freed by the caller. */
