@@ -1,8 +1,8 @@
 /*
  * Repositories by libgit2 only (it runs no hooks or filters): one bare store per repository, reused
- * work trees, snapshots as tree objects, commits, tags, pushes by detached remotes. https goes through
- * the libcurl transport (worker/git/transport.h). Credentials come from a callback and touch no address and no file.
- * Facts: integrations.md C, reliability.md 0.7-0.9.
+ * work trees, snapshots as tree objects, commits, tags, pushes by detached remotes. https goes
+ * through the libcurl transport (worker/git/transport.h). Credentials come from a callback and
+ * touch no address and no file. Facts: integrations.md C, reliability.md 0.7-0.9.
  */
 #ifndef AIRUNNER_STORE_H
 #define AIRUNNER_STORE_H
@@ -11,6 +11,7 @@
 
 #include "lib/buf.h"
 #include "lib/settings.h"
+#include "worker/http.h"
 #include "worker/repo_config.h"
 
 #define OID_HEX 40
@@ -33,10 +34,16 @@ err_t git_start(const struct settings *set); /* once per process: libgit2, trans
 void git_stop(void);
 
 /** Opens the repository's bare store at WORKDIR/store.git, making it when missing. */
-err_t store_open(const struct settings *set, const struct repo_config *repo, struct store **ret_store);
+err_t store_open(
+	const struct settings *set, const struct repo_config *repo, struct store **ret_store);
 void store_close(struct store *store);
 
-/** Fetches all branches (pruned) to refs/remotes/origin/. @return ERR_NOT_FOUND (no such repository), ERR_UNAUTHORIZED, ERR_NETWORK, ERR_TIMEOUT, ERR_GIT */
+/** Asked about four times a second while the network is used; an error ends the call with it
+ * (cancel). */
+void store_set_alive(struct store *store, http_alive_fn alive, void *arg);
+
+/** Fetches all branches (pruned) to refs/remotes/origin/. @return ERR_NOT_FOUND (no such
+ * repository), ERR_UNAUTHORIZED, ERR_NETWORK, ERR_TIMEOUT, ERR_GIT */
 err_t store_fetch(struct store *store);
 
 /** Commit id of a remote branch as last fetched; ERR_NOT_FOUND with the remedy. */
@@ -44,20 +51,32 @@ err_t store_remote_head(struct store *store, const char *branch, char ret_commit
 err_t store_commit_tree(struct store *store, const char *commit, char ret_tree[OID_HEX + 1]);
 
 /**
- * Takes the slot's work tree WORKDIR/tree-<slot>, made when missing, rebuilt when marked dirty and not in order,
- * and sets it to commit: files of the commit, no untracked ones, ignored ones (node_modules) kept.
+ * Takes the slot's work tree WORKDIR/tree-<slot>, made when missing, rebuilt when marked dirty and
+ * not in order, and sets it to commit: files of the commit, no untracked ones, ignored ones
+ * (node_modules) kept. Nothing in the tree is read as git's own data: index and repository lie
+ * outside it, a .git in it is removed. On success the tree owns the store: work_tree_close() closes
+ * both.
  */
-err_t work_tree_open(struct store *store, int64_t slot, const char *commit, struct work_tree **ret_tree);
+err_t work_tree_open(
+	struct store *store, int64_t slot, const char *commit, struct work_tree **ret_tree);
 void work_tree_close(struct work_tree *tree);
 const char *work_tree_path(const struct work_tree *tree); /* absolute */
 struct store *work_tree_store(const struct work_tree *tree);
 
 /**
- * The snapshot primitive: tracked changes and new files not ignored, minus refused paths (.git, lock files in
- * refuse), written as a tree object. The index is not touched.
+ * The snapshot primitive: tracked changes and new files not ignored, minus refused paths (.git,
+ * lock files in refuse, new node_modules), written as a tree object. Bytes are taken as they are,
+ * without line-end filters; links as links. The index is not touched.
  * @param refuse  NULL-terminated list of paths kept as in the base, may be NULL
+ * @return ERR_TOO_LARGE (a file over 50 MiB, over 20,000 changed files), ERR_CONFLICT (a file kept
+ * in Git LFS), ERR_GIT
  */
-err_t work_tree_snapshot(struct work_tree *tree, const char *const *refuse, char ret_tree[OID_HEX + 1]);
+err_t work_tree_snapshot(
+	struct work_tree *tree, const char *const *refuse, char ret_tree[OID_HEX + 1]);
+
+/** A path that every later snapshot keeps as in the base, e.g. a lock file that we wrote ourselves.
+ */
+void work_tree_refuse(struct work_tree *tree, const char *path);
 
 /** Sets the files to a tree; ignored files stay. */
 err_t work_tree_restore(struct work_tree *tree, const char *tree_id);
@@ -66,8 +85,10 @@ err_t work_tree_restore(struct work_tree *tree, const char *tree_id);
 err_t store_diff(struct store *store, const char *from_tree, const char *to_tree, struct buf *out,
 	struct diff_stat *ret_stat);
 
-/** Paths that differ between two trees: JSON array of {path, status: "added"|"modified"|"deleted"}. */
-err_t store_changed_paths(struct store *store, const char *from_tree, const char *to_tree, struct json_t **ret_paths);
+/** Paths that differ between two trees: JSON array of {path, status: "added"|"modified"|"deleted"}.
+ */
+err_t store_changed_paths(
+	struct store *store, const char *from_tree, const char *to_tree, struct json_t **ret_paths);
 
 /** A commit of exactly this tree on parent; no ref is moved. */
 err_t store_commit(struct store *store, const char *tree, const char *parent, const char *message,
@@ -77,7 +98,8 @@ err_t store_commit(struct store *store, const char *tree, const char *parent, co
 err_t store_tag(struct store *store, const char *name, const char *target, const char *message,
 	const struct git_identity *who);
 
-/** What is pushed: source is a commit id or a full ref of the store; expected is the remote's id before ("" : must not exist; NULL: any that fast-forwards). */
+/** What is pushed: source is a commit id or a full ref of the store; expected is the remote's id
+ * before ("" : must not exist; NULL: any that fast-forwards). */
 struct push_ref {
 	const char *source;
 	const char *remote_ref; /* refs/heads/… or refs/tags/… */
@@ -85,9 +107,11 @@ struct push_ref {
 };
 
 /**
- * Pushes refs in order over one detached remote and checks every ref's answer. A ref that the remote has at the
- * wanted id already counts as pushed.
- * @return ERR_PUSH_REFUSED with the server's words (hook, protected branch, moved branch), ERR_UNAUTHORIZED after one retry, ERR_NETWORK, ERR_TIMEOUT
+ * Pushes refs in order, each over an anonymous remote of its own (no configuration can redirect
+ * it), and checks every ref's answer. A ref that the remote has at the wanted id already counts as
+ * pushed.
+ * @return ERR_PUSH_REFUSED with the server's words (hook, protected branch, moved branch),
+ * ERR_UNAUTHORIZED after one retry, ERR_NETWORK, ERR_TIMEOUT
  */
 err_t store_push(struct store *store, const struct push_ref *refs, size_t count);
 

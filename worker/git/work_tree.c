@@ -1,0 +1,190 @@
+/*
+ * Work tree slots: taken, set to a commit or a tree, given back. Commands of the model can write
+ * anything in them, so nothing in them is read as git's own data: the repository is the store with
+ * its work tree set in memory, the index lies beside the tree. Called by steps/checkout.c and, for
+ * snapshots (snapshot.c) and restores, by agent and checks.
+ */
+#include "worker/git/work_tree_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <git2/sys/repository.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "worker/git/files.h"
+
+err_t work_tree_diff(struct work_tree *tree, git_index *index, git_diff **ret_diff)
+{
+	git_diff_options options;
+	git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+	options.flags = GIT_DIFF_INCLUDE_UNTRACKED | GIT_DIFF_RECURSE_UNTRACKED_DIRS |
+			GIT_DIFF_INCLUDE_TYPECHANGE | GIT_DIFF_IGNORE_SUBMODULES |
+			GIT_DIFF_SKIP_BINARY_CHECK;
+	options.ignore_submodules = GIT_SUBMODULE_IGNORE_ALL;
+	int rc = git_diff_index_to_workdir(ret_diff, tree->repo, index, &options);
+	return rc < 0 ? store_error(rc, "compare the work tree") : NULL;
+}
+
+/* Repositories that commands made inside the tree: checkout would leave them for the next run. */
+static err_t remove_nested(struct work_tree *tree)
+{
+	autofree char *own = xasprintf("%s/.git", tree->path);
+	ERR_TRY(files_remove(own));
+	git_index *index AUTO(store_index_free) = NULL;
+	git_diff *diff AUTO(store_diff_free) = NULL;
+	int rc = git_repository_index(&index, tree->repo);
+	if (rc < 0)
+		return store_error(rc, "index of %s", tree->path);
+	ERR_TRY(work_tree_diff(tree, index, &diff));
+	for (size_t i = 0; i < git_diff_num_deltas(diff); i++) {
+		const git_diff_delta *delta = git_diff_get_delta(diff, i);
+		if (delta->status != GIT_DELTA_UNTRACKED)
+			continue;
+		autofree char *path = xasprintf("%s/%s", tree->path, delta->new_file.path);
+		size_t n = strlen(path);
+		if (path[n - 1] == '/')
+			path[n - 1] = '\0';
+		ERR_TRY(files_remove(path));
+	}
+	return NULL;
+}
+
+static err_t checkout(struct work_tree *tree, const git_tree *target)
+{
+	git_checkout_options options;
+	git_checkout_options_init(&options, GIT_CHECKOUT_OPTIONS_VERSION);
+	options.checkout_strategy = GIT_CHECKOUT_FORCE | GIT_CHECKOUT_REMOVE_UNTRACKED;
+	options.disable_filters = 1; /* bytes as they are stored, and as snapshots take them */
+	options.dir_mode = 0755;
+	int rc = git_checkout_tree(tree->repo, (const git_object *)target, &options);
+	if (rc < 0)
+		return store_error(rc, "check out into %s", tree->path);
+	return remove_nested(tree);
+}
+
+/* Opens the repository handle with index and work tree of the slot. */
+static err_t attach(struct work_tree *tree)
+{
+	git_index *index AUTO(store_index_free) = NULL;
+	git_repository_free(tree->repo);
+	tree->repo = NULL;
+	ERR_TRY(files_mkdir(tree->path));
+	int rc = git_repository_open_bare(&tree->repo, tree->store->path);
+	if (rc >= 0)
+		rc = git_repository_set_workdir(tree->repo, tree->path, 0);
+	if (rc >= 0)
+		rc = git_index_open(&index, tree->index_path);
+	if (rc >= 0)
+		rc = git_repository_set_index(tree->repo, index);
+	return rc < 0 ? store_error(rc, "open work tree %s", tree->path) : NULL;
+}
+
+/* From nothing: the files that a killed run or its commands left cannot be put in order. */
+static err_t rebuild(struct work_tree *tree, const git_tree *target)
+{
+	ERR_TRY(files_remove(tree->path));
+	ERR_TRY(files_remove(tree->index_path));
+	ERR_TRY(attach(tree));
+	return checkout(tree, target);
+}
+
+static err_t mark_dirty(const struct work_tree *tree)
+{
+	int fd = open(tree->dirty_path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_errno("mark %s", tree->dirty_path);
+	close(fd);
+	return NULL;
+}
+
+static err_t take_slot(struct work_tree *tree, const char *commit)
+{
+	git_commit *object AUTO(store_commit_free) = NULL;
+	git_tree *target AUTO(store_tree_free) = NULL;
+	ERR_TRY(store_commit_object(tree->store->repo, commit, &object));
+	int rc = git_commit_tree(&target, object);
+	if (rc < 0)
+		return store_error(rc, "tree of %s", commit);
+	autofree char *index_lock = xasprintf("%s.lock", tree->index_path);
+	ERR_TRY(files_remove(index_lock)); /* the slot is ours alone, by the database */
+	struct stat st;
+	if (lstat(tree->dirty_path, &st) == 0)
+		ERR_TRY(files_remove(tree->index_path)); /* what it remembers may not be so: all
+							    files are read */
+	else if (lstat(tree->path, &st) == 0 && !S_ISDIR(st.st_mode))
+		ERR_TRY(files_remove(tree->path));
+	ERR_TRY(mark_dirty(tree));
+	err_t e = attach(tree);
+	if (!e)
+		e = checkout(tree, target);
+	if (!e)
+		return NULL;
+	log_debug("work tree %s is made anew: %s", tree->path, err_text(e));
+	return rebuild(tree, target);
+}
+
+err_t work_tree_open(
+	struct store *store, int64_t slot, const char *commit, struct work_tree **ret_tree)
+{
+	struct work_tree *tree = xcalloc(1, sizeof *tree);
+	tree->store = store;
+	tree->path = xasprintf("%s/tree-%lld", store->workdir, (long long)slot);
+	tree->index_path = xasprintf("%s.index", tree->path);
+	tree->dirty_path = xasprintf("%s.dirty", tree->path);
+	err_t e = take_slot(tree, commit);
+	if (e) {
+		tree->store = NULL;            /* stays the caller's */
+		free(take(&tree->dirty_path)); /* and the slot stays dirty */
+		work_tree_close(tree);
+	} else {
+		*ret_tree = tree;
+	}
+	return e;
+}
+
+void work_tree_close(struct work_tree *tree)
+{
+	if (!tree)
+		return;
+	if (tree->dirty_path)
+		(void)unlink(
+			tree->dirty_path); /* a mark that stays costs the next run some time only */
+	git_repository_free(tree->repo);
+	store_close(tree->store);
+	for (size_t i = 0; i < tree->refused_count; i++)
+		free(tree->refused[i]);
+	free(tree->path);
+	free(tree->index_path);
+	free(tree->dirty_path);
+	free(tree);
+}
+
+const char *work_tree_path(const struct work_tree *tree)
+{
+	return tree->path;
+}
+
+struct store *work_tree_store(const struct work_tree *tree)
+{
+	return tree->store;
+}
+
+void work_tree_refuse(struct work_tree *tree, const char *path)
+{
+	for (size_t i = 0; i < tree->refused_count; i++)
+		if (strcmp(tree->refused[i], path) == 0)
+			return;
+	if (tree->refused_count < REFUSED_MAX)
+		tree->refused[tree->refused_count++] = xstrdup(path);
+}
+
+err_t work_tree_restore(struct work_tree *tree, const char *tree_id)
+{
+	git_tree *target AUTO(store_tree_free) = NULL;
+	ERR_TRY(store_tree(tree->repo, tree_id, &target));
+	return checkout(tree, target);
+}
