@@ -46,14 +46,16 @@ static const char *const roots[] = {"--symlink", "usr/bin", "/bin", "--symlink",
 	"/etc/localtime", "--proc", "/proc", "--dev", "/dev", "--size", TMP_BYTES, "--tmpfs",
 	"/dev/shm", "--size", TMP_BYTES, "--tmpfs", "/tmp", "--dir", "/tmp/home"};
 
+/* npm would wait 70 s for a registry that it cannot reach. */
+static const char *const offline_environment[] = {"npm_config_fetch_retries=0"};
+
 static const char *const online[] = {"--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf",
 	"--ro-bind-try", "/etc/nsswitch.conf", "/etc/nsswitch.conf", "--ro-bind-try", "/etc/hosts",
 	"/etc/hosts"};
 
 static const char *const environment[] = {"HOME=/tmp/home", "USER=airunner", "LOGNAME=airunner",
 	"LANG=C.UTF-8", "TERM=dumb", "NO_COLOR=1", "TMPDIR=/tmp",
-	"npm_config_update_notifier=false", "npm_config_fund=false", "npm_config_audit=false",
-	"NEXT_TELEMETRY_DISABLED=1"};
+	"npm_config_update_notifier=false", "NEXT_TELEMETRY_DISABLED=1"};
 
 static void add_all(struct strv *v, const char *const *items, size_t count)
 {
@@ -190,6 +192,8 @@ static void build_env(
 	if (command->network == SANDBOX_INSTALL)
 		for (size_t i = 0; i < s->passed.count; i++)
 			strv_add(env, "%s", s->passed.items[i]);
+	else
+		add_all(env, offline_environment, ARRAY_LEN(offline_environment));
 	for (size_t i = 0; command->env && command->env[i]; i++)
 		strv_add(env, "%s", command->env[i]);
 }
