@@ -48,14 +48,14 @@ export class Stack {
 	 * @param options
 	 *   state     folder for everything       build    folder of the programs
 	 *   port      nginx's, 0: a free one      durable  the database survives a crash of the machine
-	 *   standin   configuration of the stand-in program (tests/standin/README.md), null: none is started
-	 *   settings  settings of the programs by name; secrets become files
+	 *   standin   (stack) => configuration of the stand-in program (tests/standin/README.md); null: none
+	 *   settings  (stack) => settings of the programs by name; secrets become files
 	 *   extraEnv  (letter) => further environment of programs of that kind (H, P, W, C)
 	 *   worker    false: start none           say      gets lines for a person
 	 */
 	constructor(options) {
 		Object.assign(this, {
-			port: 0, durable: false, standin: null, settings: {}, extraEnv: () => ({}), worker: true, say: () => {},
+			port: 0, durable: false, standin: null, settings: () => ({}), extraEnv: () => ({}), worker: true, say: () => {},
 		}, options);
 		this.parts = {};
 		this.secrets = join(this.state, 'secrets');
@@ -103,7 +103,7 @@ export class Stack {
 
 	/** Environment of a program that connects to the database as air_USER. */
 	programEnv(letter, user) {
-		const env = programEnv({ ...this.base, ...this.extraEnv(letter) }, letter, { ...this.#common(), ...this.settings }, this.secrets);
+		const env = programEnv({ ...this.base, ...this.extraEnv(letter) }, letter, { ...this.#common(), ...this.settings(this) }, this.secrets);
 		env.AIRUNNER_DB_USER = `air_${user}`;
 		env.AIRUNNER_DB_PASSWORD_FILE = join(this.secrets, `air_${user}`);
 		return env;
@@ -142,13 +142,10 @@ export class Stack {
 
 	async #startStandin() {
 		if (!this.standin) return;
-		this.standinPort = this.standin.listen?.port || await tryPort(0);
-		this.standinUrl = `http://127.0.0.1:${this.standinPort}`;
-		const config = typeof this.standin === 'function' ? this.standin(this) : this.standin;
 		const file = join(this.state, 'run/standin.json');
-		writeFileSync(file, JSON.stringify(config, null, '\t'), { mode: 0o600 });
+		writeFileSync(file, JSON.stringify(this.standin(this), null, '\t'), { mode: 0o600 });
 		this.#part('standin', { argv: [join(this.build, 'standin'), '--config', file, '--port', String(this.standinPort)] });
-		await until('the stand-in answers', 15000, () => fetch(`${this.standinUrl}/_control/requests`).then((r) => r.ok, () => false));
+		await until('the stand-in answers', 15000, () => fetch(`${this.standinUrl}/_control/health`).then((r) => r.ok, () => false));
 	}
 
 	#startHandlers() {
@@ -195,6 +192,8 @@ export class Stack {
 		this.#folders();
 		this.port = await tryPort(this.port);
 		this.url = `http://127.0.0.1:${this.port}`;
+		this.standinPort = await tryPort(0);
+		this.standinUrl = `http://127.0.0.1:${this.standinPort}`;
 		try {
 			await Promise.all([this.#startDatabase(), this.#startStandin()]);
 			await this.#makeToken();
