@@ -30,7 +30,7 @@ static const int priorities[LOG__MAX] = {7, 6, 4, 3, 2};
 static struct {
 	enum log_level level;
 	bool json, journal, colour;
-	int fd = -1;
+	int fd;
 	char *file, *logger, *trace;
 	int64_t run_id;
 	char *issue_key, *worker;
