@@ -16,9 +16,9 @@ static err_t load(
 	const char *repo_ssh, const char *token, const char *path, struct repo_configs *ret)
 {
 	autofree char *repo = xasprintf("REPO_SSH=%s", repo_ssh);
-	autofree char *gh = xasprintf("GH_TOKEN=%s", token);
+	setenv("GH_TOKEN", token, 1);
 	autofree char *file = xasprintf("REPOS_CONFIG_PATH=%s", path);
-	const char *overrides[] = {repo, gh, file, "AIRUNNER_STATE_DIR=/state", NULL};
+	const char *overrides[] = {repo, file, "AIRUNNER_STATE_DIR=/state", NULL};
 	struct settings *set AUTO(settings_freep) = NULL;
 	assert_null(settings_load(&(struct settings_options){.program = PROGRAM_WORKER,
 					  .overrides = overrides,

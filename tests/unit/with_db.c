@@ -23,7 +23,6 @@ struct settings *with_db_settings(const char *const *overrides)
 {
 	static const char *const names[] = {"SOCKET", "USER", "PASSWORD", "NAME"};
 	const char *all[OVERRIDES_MAX + 1] = {0};
-	char *made[ARRAY_LEN(names)];
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		char variable[64];
@@ -33,8 +32,10 @@ struct settings *with_db_settings(const char *const *overrides)
 			fprintf(stderr, "%s is not set: run this by `make test`\n", variable);
 			exit(1);
 		}
-		made[i] = xasprintf("AIRUNNER_DB_%s=%s", names[i], value);
-		all[n++] = made[i];
+		/* by the environment: the password may not stand in overrides */
+		char setting[64];
+		snprintf(setting, sizeof setting, "AIRUNNER_DB_%s", names[i]);
+		setenv(setting, value, 1);
 	}
 	for (size_t i = 0; overrides && overrides[i]; i++)
 		all[n++] = overrides[i];
@@ -44,8 +45,6 @@ struct settings *with_db_settings(const char *const *overrides)
 				   .default_db_user = "air_worker"},
 		     &set),
 		"settings");
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		free(made[i]);
 	return set;
 }
 
