@@ -1,7 +1,8 @@
 /*
  * Mustache renderer (spec 1.x: comments, interpolation, sections, inverted, partials with
- * indentation, delimiters), judged by the official suites. Data is a jansson tree: the very JSON that the API sends.
- * Lambdas are not supported. Output is escaped for HTML (& < > " ') unless the mode is plain.
+ * indentation, delimiters), judged by the official suites. Data is a jansson tree: the very JSON
+ * that the API sends. Lambdas are not supported. Output is escaped for HTML (& < > " ') unless the
+ * mode is plain.
  */
 #ifndef AIRUNNER_MUSTACHE_H
 #define AIRUNNER_MUSTACHE_H
@@ -13,7 +14,8 @@
 
 enum mustache_mode { MUSTACHE_HTML, MUSTACHE_PLAIN };
 
-/** Gives a partial's text, borrowed until the next call, NULL when there is none. */
+/** Gives a partial's text, borrowed until the next call, NULL when there is none (nothing is put in
+ * then). */
 typedef const char *(*mustache_partial_fn)(void *arg, const char *name);
 
 struct mustache_options {
