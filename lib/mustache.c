@@ -12,7 +12,7 @@
 
 #define PARTIALS_MAX 32 /* within each other */
 #define DEPTH_MAX 200
-#define WORK_MAX 20000000 /* tokens and partial bytes of one rendering: ends runaway recursion */
+#define WORK_MAX 5000000 /* tokens and partial bytes of one rendering: ends runaway recursion */
 #define PARTIAL_LIMIT ((size_t)4 << 20)
 #define NAME_LIMIT 256
 

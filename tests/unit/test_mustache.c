@@ -130,26 +130,38 @@ static void faults_are_named_with_their_line(void **state)
 	}
 }
 
-static void runaway_templates_come_to_an_end(void **state)
+static void nesting_has_a_limit(void **state)
 {
 	(void)state;
 	AUTO(buf_release) struct buf out = BUF(1 << 20), deep = BUF(1 << 20);
-	/* twice itself, 32 deep, without output */
-	err_t e = render("{{>p}}",
-		"{\"partials\":{\"p\":\"{{^x}}{{>q}}{{>q}}{{/x}}\",\"q\":\"{{>r}}{{>r}}\","
-		"\"r\":\"{{>s}}{{>s}}\",\"s\":\"{{#y}}{{>p}}{{/"
-		"y}}{{>t}}{{>t}}\",\"t\":\"\"},\"y\":1}",
-		MUSTACHE_HTML, &out);
-	assert_int_equal(err_code(e), ERR_CONFIG);
 	for (int i = 0; i < 65; i++)
 		buf_adds(&deep, "{{#x}}");
-	e = render(deep.data, "{\"x\":1}", MUSTACHE_HTML, &out);
+	err_t e = render(deep.data, "{\"x\":1}", MUSTACHE_HTML, &out);
 	assert_non_null(strstr(err_text(e), "more than 64 sections"));
 	e = render("{{>p}}",
 		"{\"x\":1,\"partials\":{\"p\":\"{{#x}}{{#x}}{{#x}}{{#x}}{{#x}}{{#x}}{{#x}}{{>p}}"
 		"{{/x}}{{/x}}{{/x}}{{/x}}{{/x}}{{/x}}{{/x}}\"}}",
 		MUSTACHE_HTML, &out);
 	assert_non_null(strstr(err_text(e), "more than 200 sections"));
+}
+
+/* Thirty partials, each with the next one twice and no output: 2^30 steps if nobody counted. */
+static void runaway_templates_come_to_an_end(void **state)
+{
+	(void)state;
+	json_t *partials = json_object();
+	for (int i = 0; i < 30; i++) {
+		autofree char *name = xasprintf("p%d", i);
+		autofree char *text = xasprintf("{{>p%d}}{{>p%d}}", i + 1, i + 1);
+		json_object_set_new(partials, name, json_string(text));
+	}
+	json_t *data = json_pack("{s:o}", "partials", partials);
+	AUTO(buf_release) struct buf out = BUF(1 << 20);
+	err_t e = mustache_render("t", "{{>p0}}", data,
+		&(struct mustache_options){MUSTACHE_HTML, partial, data}, &out);
+	assert_int_equal(err_code(e), ERR_CONFIG);
+	assert_non_null(strstr(err_text(e), "rendering does not come to an end"));
+	json_decref(data);
 }
 
 static void output_over_the_limit_is_an_error(void **state)
@@ -207,6 +219,7 @@ int main(void)
 		cmocka_unit_test(names_are_found_outwards_but_not_below_a_dot),
 		cmocka_unit_test(partials_keep_indentation_of_their_tag),
 		cmocka_unit_test(faults_are_named_with_their_line),
+		cmocka_unit_test(nesting_has_a_limit),
 		cmocka_unit_test(runaway_templates_come_to_an_end),
 		cmocka_unit_test(output_over_the_limit_is_an_error),
 		cmocka_unit_test(noise_never_crashes),
