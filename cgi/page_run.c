@@ -20,6 +20,8 @@ static void decorate_events(json_t *run)
 			json_string(!outcome ? "running"
 				    : good   ? "completed"
 					     : "failed"));
+		json_object_set_new(step, "healed",
+			json_boolean(json_integer_value(json_object_get(step, "round")) > 0));
 		if (json_is_integer(duration_ms))
 			json_object_set_new(step, "took",
 				json_integer_value(duration_ms) < 1000

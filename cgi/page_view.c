@@ -75,8 +75,9 @@ static json_t *stages_json(const char *stage)
 	const char *state = "done";
 	for (size_t i = 0; i < ARRAY_LEN(way); i++) {
 		bool here = strcmp(stage, run_stage_name(way[i].stage)) == 0;
-		json_array_append_new(list, json_pack("{s:s s:s}", "label", way[i].label, "state",
-						    here ? "current" : state));
+		json_array_append_new(
+			list, json_pack("{s:s s:s s:b}", "label", way[i].label, "state",
+				      here ? "current" : state, "current", here));
 		if (here)
 			state = "todo";
 	}
@@ -102,6 +103,7 @@ static void decorate_progress(const json_t *run, json_t *view, bool running)
 		json_pack("{s:O s:O s:o}", "message", json_object_get(event, "message"), "stage",
 			json_object_get(event, "stage"), "at",
 			page_time(json_object_get(event, "timestamp"))));
+	json_object_set_new(view, "has_stages", json_boolean(running));
 	if (running)
 		json_object_set_new(view, "stages", stages_json(text_of(event, "stage")));
 }
