@@ -12,7 +12,6 @@
 #include "cgi/prefork.h"
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "lib/template.h"
 
 #define OVERRIDES_MAX 64
 #define RETRIES_MAX 5
@@ -134,7 +133,6 @@ static int serve(void *arg)
 	int64_t requests = settings_int(app->set, S_AIRUNNER_HANDLER_REQUESTS);
 	int status = front_is_cgi() ? front_cgi(app) : front_fastcgi(app, requests);
 	db_closep(&app->db);
-	template_clear();
 	settings_freep(&app->set);
 	return status;
 }
