@@ -50,6 +50,127 @@ CALL intake(?, ?, ?, ?, ?, ?);
 
 -- ============================== api and pages (cgi) ==============================
 
+-- name: auth_token
+-- in: secret_hash
+-- out: name, role
+SELECT name, role FROM api_tokens
+WHERE secret_hash = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > NOW(3));
+
+-- A session ends 8 hours after its last use, and with the token it was opened with.
+-- name: auth_session
+-- in: id_hash
+-- out: id_hash, name, role, stale
+SELECT id_hash, name, role, seen_at < NOW(3) - INTERVAL 1 MINUTE AS stale FROM sessions s
+WHERE id_hash = ? AND kind = 'session' AND expires_at > NOW(3) AND seen_at > NOW(3) - INTERVAL 8 HOUR
+	AND NOT EXISTS (SELECT 1 FROM api_tokens t WHERE t.name = s.name
+		AND (t.revoked_at IS NOT NULL OR t.expires_at <= NOW(3)));
+
+-- name: auth_session_seen
+-- in: id_hash
+UPDATE sessions SET seen_at = NOW(3) WHERE id_hash = ?;
+
+-- A sign-in code is good for one use: who deletes the row has it.
+-- name: session_take_code
+-- in: id_hash
+-- out: name, role
+DELETE FROM sessions WHERE id_hash = ? AND kind = 'code' AND expires_at > NOW(3) RETURNING name, role;
+
+-- name: session_add
+-- in: id_hash, name, role
+INSERT INTO sessions (id_hash, kind, name, role, expires_at)
+VALUES (?, 'session', ?, ?, NOW(3) + INTERVAL 24 HOUR);
+
+-- name: session_delete
+-- in: id_hash
+DELETE FROM sessions WHERE id_hash = ?;
+
+-- name: sessions_purge
+DELETE FROM sessions WHERE expires_at < NOW(3) LIMIT 100;
+
+-- name: status_runs
+-- in: hours
+-- out: id, issue_key, issue_type, issue_summary, status, priority, repo_key, locked_by, locked_at, created_at, started_at, completed_at, branch, pr_url, reason, cost_usd_micro, cost_known, turns, event_message, event_stage, event_level, event_at, event_meta
+SELECT r.id, r.issue_key, r.issue_type, r.issue_summary, r.status, r.priority, r.project_key AS repo_key, r.locked_by,
+	UNIX_TIMESTAMP(r.locked_at) AS locked_at, UNIX_TIMESTAMP(r.created_at) AS created_at,
+	UNIX_TIMESTAMP(r.started_at) AS started_at, UNIX_TIMESTAMP(r.completed_at) AS completed_at,
+	r.branch, r.pr_url, r.reason, r.cost_usd_micro, r.cost_known, r.turns, e.message AS event_message,
+	e.stage AS event_stage, e.level AS event_level, UNIX_TIMESTAMP(e.at) AS event_at, e.meta AS event_meta
+FROM (SELECT * FROM runs WHERE created_at > NOW(3) - INTERVAL ? HOUR ORDER BY created_at DESC, id DESC LIMIT 50) r
+LEFT JOIN run_events e ON e.id = (SELECT x.id FROM run_events x
+	WHERE x.run_id = r.id AND x.level <> 'info' ORDER BY x.id DESC LIMIT 1)
+ORDER BY r.created_at DESC, r.id DESC;
+
+-- The progress of a run, oldest first; the newest 200.
+-- name: status_events
+-- in: run_id
+-- out: message, stage, level, at, meta
+SELECT message, stage, level, at, meta FROM (
+	SELECT id, message, stage, level, UNIX_TIMESTAMP(at) AS at, meta FROM run_events
+	WHERE run_id = ? AND level <> 'info' ORDER BY id DESC LIMIT 200) newest
+ORDER BY id;
+
+-- What the status page shows has changed when one of these has. Each is the end of an index.
+-- name: status_etag
+-- out: updated_at, event_id
+SELECT (SELECT UNIX_TIMESTAMP(MAX(updated_at)) FROM runs) AS updated_at, (SELECT MAX(id) FROM run_events) AS event_id;
+
+-- name: metrics_by_status
+-- in: hours
+-- out: status, runs, cost_usd_micro, duration_s, timed, tokens, cached_tokens, input_tokens, heals, healed
+SELECT status, COUNT(*) AS runs, SUM(cost_usd_micro) AS cost_usd_micro,
+	SUM(TIMESTAMPDIFF(MICROSECOND, started_at, completed_at)) / 1000000 AS duration_s,
+	SUM(started_at IS NOT NULL AND completed_at IS NOT NULL) AS timed, SUM(input_tokens + output_tokens) AS tokens,
+	SUM(cached_tokens) AS cached_tokens, SUM(input_tokens) AS input_tokens,
+	SUM(JSON_VALUE(metrics, '$.self_heal_attempts')) AS heals, COUNT(JSON_VALUE(metrics, '$.self_heal_attempts')) AS healed
+FROM runs WHERE created_at > NOW(3) - INTERVAL ? HOUR GROUP BY status;
+
+-- name: metrics_errors
+-- in: hours
+-- out: error_category, runs
+SELECT error_category, COUNT(*) AS runs FROM runs
+WHERE created_at > NOW(3) - INTERVAL ? HOUR AND error_category IS NOT NULL
+GROUP BY error_category ORDER BY runs DESC, error_category;
+
+-- name: queue_counts
+-- out: status, priority, repo_key, runs
+SELECT status, priority, project_key AS repo_key, COUNT(*) AS runs FROM runs
+WHERE status IN ('queued', 'running') GROUP BY status, priority, project_key ORDER BY project_key, priority;
+
+-- name: run_full
+-- in: id
+-- out: id, kind, issue_key, issue_type, issue_summary, status, priority, repo_key, line, attempt, branch, pr_url, reason, error_category, locked_by, locked_at, created_at, updated_at, started_at, completed_at, cancelled, cost_usd_micro, cost_known, turns, model, metrics
+SELECT id, kind, issue_key, issue_type, issue_summary, status, priority, project_key AS repo_key, line, attempt,
+	branch, pr_url, reason, error_category, locked_by, UNIX_TIMESTAMP(locked_at) AS locked_at,
+	UNIX_TIMESTAMP(created_at) AS created_at, UNIX_TIMESTAMP(updated_at) AS updated_at,
+	UNIX_TIMESTAMP(started_at) AS started_at, UNIX_TIMESTAMP(completed_at) AS completed_at,
+	cancel_at IS NOT NULL AS cancelled, cost_usd_micro, cost_known, turns, model, metrics
+FROM runs WHERE id = ?;
+
+-- name: run_events_all
+-- in: run_id
+-- out: level, stage, message, meta, at
+SELECT level, stage, message, meta, UNIX_TIMESTAMP(at) AS at FROM run_events
+WHERE run_id = ? ORDER BY id LIMIT 5000;
+
+-- name: run_steps_all
+-- in: run_id
+-- out: step, attempt, round, began_at, ended_at, outcome, duration_ms
+SELECT step, attempt, round, UNIX_TIMESTAMP(began_at) AS began_at, UNIX_TIMESTAMP(ended_at) AS ended_at, outcome,
+	TIMESTAMPDIFF(MICROSECOND, began_at, ended_at) DIV 1000 AS duration_ms
+FROM run_steps WHERE run_id = ? ORDER BY id LIMIT 1000;
+
+-- name: health_runs
+-- out: runs
+SELECT COUNT(*) AS runs FROM runs;
+
+-- name: health_workers
+-- out: name, host, pid, capacity, version, sandbox, started_at, seen_at, stopped, alive, running
+SELECT w.name, w.host, w.pid, w.capacity, w.version, w.sandbox, UNIX_TIMESTAMP(w.started_at) AS started_at,
+	UNIX_TIMESTAMP(w.seen_at) AS seen_at, w.stopped_at IS NOT NULL AS stopped,
+	w.stopped_at IS NULL AND w.seen_at > NOW(3) - INTERVAL 60 SECOND AS alive,
+	(SELECT COUNT(*) FROM runs r WHERE r.locked_by = w.name AND r.status = 'running') AS running
+FROM workers w WHERE w.seen_at > NOW(3) - INTERVAL 7 DAY ORDER BY w.name;
+
 -- ============================== queue (worker/claim) ==============================
 
 -- The first repository with a claimable run. One that another worker is claiming from is passed over.

@@ -76,7 +76,8 @@ CREATE TABLE runs (
 	KEY by_status (status, due_at),
 	KEY by_worker (locked_by, status),
 	KEY by_issue (issue_key, id),
-	KEY by_created (created_at, id)
+	KEY by_created (created_at, id),
+	KEY by_updated (updated_at)
 ) COMMENT 'one row per unit of work';
 
 CREATE TABLE run_events (

@@ -1,0 +1,80 @@
+/*
+ * airunner-webhook: takes Jira's webhooks. It may execute one stored procedure and knows one
+ * secret. Order: sender's proof, body, age, row, answer, poke.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cgi/app.h"
+#include "cgi/intake.h"
+#include "cgi/signature.h"
+#include "lib/log.h"
+
+static err_t take_jira(struct app *app, struct request *req, struct response *res);
+
+static const struct route routes[] = {
+	{METHOD_POST, "/webhook/jira", ROLE_NONE, take_jira},
+	{0},
+};
+
+/* Wakes the worker. Nothing depends on it: the worker looks at the queue on its own as well. */
+static void poke(const char *path, int64_t run_id)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	char text[32];
+	if (!*path || strlen(path) >= sizeof to.sun_path)
+		return;
+	strcpy(to.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return;
+	int n = snprintf(text, sizeof text, "run %lld", (long long)run_id);
+	if (sendto(fd, text, (size_t)n, 0, (struct sockaddr *)&to, sizeof to) < 0)
+		log_debug("the worker could not be woken");
+	close(fd);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static err_t take_jira(struct app *app, struct request *req, struct response *res)
+{
+	struct signature sent = {.secret_header = request_header(req, "X-Moveware-Webhook-Secret"),
+		.hub_header = request_header(req, "X-Hub-Signature")};
+	const char *identifier = request_header(req, "X-Atlassian-Webhook-Identifier");
+	struct intake in;
+	struct db *db;
+	int64_t run_id = 0;
+	bool duplicate = false;
+	ERR_TRY(signature_check(settings_str(app->set, S_JIRA_WEBHOOK_SECRET), &sent,
+		req->body.data, req->body.len));
+	ERR_TRY(intake_read(req->body.data, req->body.len, identifier, &in));
+	ERR_TRY(intake_check_age(
+		&in, now_ms(), settings_int(app->set, S_AIRUNNER_WEBHOOK_MAX_AGE_S)));
+	ERR_TRY(app_db(app, &db));
+	ERR_TRY(intake_record(db, &in, &run_id, &duplicate));
+	log_info("webhook %s for %s: run %lld%s%s", in.event, in.issue, (long long)run_id,
+		duplicate ? ", a repeat" : "", in.salvaged ? ", body was no valid JSON" : "");
+	poke(settings_str(app->set, S_AIRUNNER_POKE_SOCKET), run_id);
+	json_t *answer = json_pack("{s:b s:I}", "ok", 1, "run_id", (json_int_t)run_id);
+	if (duplicate)
+		json_object_set_new(answer, "duplicate", json_true());
+	return response_json(res, answer);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct app_spec spec = {.name = "airunner-webhook",
+		.program = PROGRAM_HOOK,
+		.db_user = "air_hook",
+		.routes = routes};
+	return app_main(&spec, argc, argv);
+}
