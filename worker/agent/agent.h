@@ -16,10 +16,10 @@ enum agent_end {
 
 struct agent_result {
 	enum agent_end end;
-	char tree[41];   /* last snapshot */
-	char *summary;   /* finish's words; owned */
-	char *question;  /* ask_human's words; owned */
-	int turns;       /* of this call */
+	char tree[41];  /* last snapshot */
+	char *summary;  /* finish's words; owned */
+	char *question; /* ask_human's words; owned */
+	int turns;      /* of this call */
 };
 
 void agent_result_release(struct agent_result *result);
@@ -27,7 +27,8 @@ void agent_result_release(struct agent_result *result);
 /**
  * Begins the run's conversation with the task text (rendered by the caller), or goes on with it
  * when there is one: then `text` is the next user message (heal round: findings and hints).
- * @return ERR_LIMIT with the figure (turns, minutes, dollars), ERR_LLM_ANSWER, ERR_OUTSIDE…, ERR_FENCE, ERR_CANCELLED
+ * @return ERR_LIMIT with the figure (turns, minutes, dollars), ERR_LLM_ANSWER, ERR_OUTSIDE…,
+ * ERR_FENCE, ERR_CANCELLED
  */
 err_t agent_work(struct run_ctx *ctx, const char *text, struct agent_result *ret_result);
 

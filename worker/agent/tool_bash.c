@@ -1,0 +1,40 @@
+/* bash: one command in the sandbox, in a fresh shell. Called through the table in tools.c. */
+#include "worker/agent/tools.h"
+
+#include "lib/mem.h"
+#include "worker/check/sandbox.h"
+
+static err_t alive(void *arg)
+{
+	return run_check_alive(arg);
+}
+
+err_t tool_bash(struct tool_env *env, const json_t *input, struct tool_result *result)
+{
+	const char *command = tool_arg(input, "command", result);
+	if (!command)
+		return NULL;
+	const char *const argv[] = {"bash", "-c", command, NULL};
+	const char *const vars[] = {"CI=true", "NO_COLOR=1", "PAGER=cat", "GIT_PAGER=cat", NULL};
+	int64_t timeout_s = settings_int(env->ctx->set, S_AIRUNNER_COMMAND_TIMEOUT_S);
+	const struct sandbox_command cmd = {.argv = argv,
+		.env = vars,
+		.network = SANDBOX_OFFLINE,
+		.timeout_ms = timeout_s * 1000,
+		.alive = alive,
+		.alive_arg = env->ctx};
+	AUTO(sandbox_result_release) struct sandbox_result res = {.output = BUF(0)};
+	ERR_TRY(sandbox_run(env->ctx->sandbox, &cmd, &res));
+	buf_add(&result->text, res.output.data, res.output.len);
+	if (res.output.len && res.output.data[res.output.len - 1] != '\n')
+		buf_addc(&result->text, '\n');
+	if (res.output_cut)
+		buf_adds(&result->text, "[more output was dropped]\n");
+	if (res.timed_out)
+		buf_addf(&result->text, "[stopped: it ran longer than %lld s]",
+			(long long)timeout_s);
+	else
+		buf_addf(&result->text, "[exit code %d]", res.exit_code);
+	result->is_error = res.timed_out; /* a failing command is an answer like another */
+	return NULL;
+}
