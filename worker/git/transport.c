@@ -142,7 +142,9 @@ static err_t send_once(struct stream *stream)
 	struct connection *connection = stream->connection;
 	const struct service *service = stream->service;
 	autofree char *url = xasprintf("%s%s", connection->base, service->path);
-	const git_credential_userpass_plaintext *login = (void *)connection->credential;
+	bool at_home = address_same_host(connection->base, connection->context->url);
+	const git_credential_userpass_plaintext *login =
+		at_home ? (const void *)connection->credential : NULL;
 	struct request_options options = {
 		.url = url,
 		.body = service->content_type ? &stream->body : NULL,

@@ -53,8 +53,58 @@ static err_t remove_nested(struct work_tree *tree)
 	return NULL;
 }
 
-static err_t checkout(struct work_tree *tree, const git_tree *target)
+/* Removes what stands at path but is not of this kind. */
+static err_t clear_other(const struct work_tree *tree, const char *path, size_t len, mode_t kind)
 {
+	struct stat st;
+	autofree char *full = xasprintf("%s/%.*s", tree->path, (int)len, path);
+	return lstat(full, &st) == 0 && (st.st_mode & S_IFMT) != kind ? files_remove(full) : NULL;
+}
+
+/*
+ * Checkout would write and delete through a link that stands where a folder or file was, and wait
+ * for ever at a pipe (reliability.md C 24).
+ */
+static err_t clear_way(const struct work_tree *tree, git_index *index)
+{
+	const char *before = "";
+	for (size_t i = 0; i < git_index_entrycount(index); i++) {
+		const git_index_entry *entry = git_index_get_byindex(index, i);
+		const char *path = entry->path;
+		for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+			size_t len = (size_t)(slash - path);
+			if (strncmp(before, path, len + 1) !=
+				0) /* else seen with the entry before */
+				ERR_TRY(clear_other(tree, path, len, S_IFDIR));
+		}
+		ERR_TRY(clear_other(tree, path, strlen(path),
+			entry->mode == GIT_FILEMODE_COMMIT ? S_IFDIR : S_IFREG));
+		before = path;
+	}
+	return NULL;
+}
+
+/* For the folders of the tree that is wanted and of the one that was. */
+static err_t clear_ways(struct work_tree *tree, const git_tree *target)
+{
+	git_index *is AUTO(store_index_free) = NULL;
+	git_index *wanted AUTO(store_index_free) = NULL;
+	int rc = git_repository_index(&is, tree->repo);
+	if (rc >= 0)
+		rc = git_index_new(&wanted);
+	if (rc >= 0)
+		rc = git_index_read_tree(wanted, target);
+	if (rc < 0)
+		return store_error(rc, "read the index of %s", tree->path);
+	ERR_TRY(clear_way(tree, is));
+	return clear_way(tree, wanted);
+}
+
+static err_t checkout(struct work_tree *tree, const char *tree_id)
+{
+	git_tree *target AUTO(store_tree_free) = NULL;
+	ERR_TRY(store_tree(tree->repo, tree_id, &target));
+	ERR_TRY(clear_ways(tree, target));
 	git_checkout_options options;
 	git_checkout_options_init(&options, GIT_CHECKOUT_OPTIONS_VERSION);
 	options.checkout_strategy = GIT_CHECKOUT_FORCE | GIT_CHECKOUT_REMOVE_UNTRACKED;
@@ -84,12 +134,12 @@ static err_t attach(struct work_tree *tree)
 }
 
 /* From nothing: the files that a killed run or its commands left cannot be put in order. */
-static err_t rebuild(struct work_tree *tree, const git_tree *target)
+static err_t rebuild(struct work_tree *tree, const char *tree_id)
 {
 	ERR_TRY(files_remove(tree->path));
 	ERR_TRY(files_remove(tree->index_path));
 	ERR_TRY(attach(tree));
-	return checkout(tree, target);
+	return checkout(tree, tree_id);
 }
 
 static err_t mark_dirty(const struct work_tree *tree)
@@ -103,12 +153,8 @@ static err_t mark_dirty(const struct work_tree *tree)
 
 static err_t take_slot(struct work_tree *tree, const char *commit)
 {
-	git_commit *object AUTO(store_commit_free) = NULL;
-	git_tree *target AUTO(store_tree_free) = NULL;
-	ERR_TRY(store_commit_object(tree->store->repo, commit, &object));
-	int rc = git_commit_tree(&target, object);
-	if (rc < 0)
-		return store_error(rc, "tree of %s", commit);
+	char target[OID_HEX + 1];
+	ERR_TRY(store_commit_tree(tree->store, commit, target));
 	autofree char *index_lock = xasprintf("%s.lock", tree->index_path);
 	ERR_TRY(files_remove(index_lock)); /* the slot is ours alone, by the database */
 	struct stat st;
@@ -184,7 +230,5 @@ void work_tree_refuse(struct work_tree *tree, const char *path)
 
 err_t work_tree_restore(struct work_tree *tree, const char *tree_id)
 {
-	git_tree *target AUTO(store_tree_free) = NULL;
-	ERR_TRY(store_tree(tree->repo, tree_id, &target));
-	return checkout(tree, target);
+	return checkout(tree, tree_id);
 }
