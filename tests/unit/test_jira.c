@@ -29,18 +29,21 @@ static struct site site;
 static void reply(int status, const char *body)
 {
 	assert_true(site.count < MAX_REPLIES);
-	site.replies[site.count++].raw = xasprintf(
-		"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", status, strlen(body), body);
+	site.replies[site.count++].raw =
+		xasprintf("HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
+			status, strlen(body), body);
 }
 
 static void open_site(void)
 {
 	site.server = canned_start(site.replies, site.count);
 	autofree char *url = xasprintf("JIRA_BASE_URL=%s/", canned_url(site.server));
-	const char *const overrides[] = {url, "JIRA_EMAIL=ai@example.org", "JIRA_API_TOKEN=token-123456",
+	const char *const overrides[] = {url, "JIRA_EMAIL=ai@example.org",
 		"JIRA_AI_ACCOUNT_ID=ai-1", "AIRUNNER_RETRY_BASE_MS=1", NULL};
-	assert_null(settings_load(&(struct settings_options){.program = PROGRAM_WORKER, .env_file = "/dev/null",
-					  .overrides = overrides, .default_db_user = "air_worker"},
+	assert_null(settings_load(&(struct settings_options){.program = PROGRAM_WORKER,
+					  .env_file = "/dev/null",
+					  .overrides = overrides,
+					  .default_db_user = "air_worker"},
 		&site.set));
 	assert_null(jira_open(site.set, &site.jira));
 }
@@ -61,7 +64,8 @@ static void assert_asked(size_t i, const char *line, const char *body_part)
 {
 	const char *got = canned_request(site.server, i);
 	if (strncmp(got, line, strlen(line)) != 0 || (body_part && !strstr(got, body_part)))
-		fail_msg("request %zu is\n%s\nwant %s … %s", i, got, line, body_part ? body_part : "");
+		fail_msg("request %zu is\n%s\nwant %s … %s", i, got, line,
+			body_part ? body_part : "");
 }
 
 static const char *at(const json_t *o, const char *name)
@@ -70,10 +74,12 @@ static const char *at(const json_t *o, const char *name)
 	return s ? s : "(none)";
 }
 
-#define COMMENT(id, account, text)                                                                       \
-	"{\"id\":\"" id "\",\"author\":{\"accountId\":\"" account                                        \
-	"\",\"displayName\":\"N\"},\"created\":\"2026-01-01\",\"body\":{\"type\":\"doc\",\"version\":1," \
-	"\"content\":[{\"type\":\"paragraph\",\"content\":[{\"type\":\"text\",\"text\":\"words\"}]},"    \
+#define COMMENT(id, account, text) \
+	"{\"id\":\"" id "\",\"author\":{\"accountId\":\"" account \
+	"\",\"displayName\":\"N\"},\"created\":\"2026-01-01\",\"body\":{\"type\":\"doc\"," \
+	"\"version\":1," \
+	"\"content\":[{\"type\":\"paragraph\",\"content\":[{\"type\":\"text\",\"text\":\"words\"}" \
+	"]}," \
 	"{\"type\":\"paragraph\",\"content\":[{\"type\":\"text\",\"text\":\"" text "\"}]}]}}"
 
 /* ---- reading ---- */
@@ -81,19 +87,25 @@ static const char *at(const json_t *o, const char *name)
 static void issue_has_parent_comments_of_all_pages_and_text(void **state)
 {
 	(void)state;
-	reply(200, "{\"id\":\"10001\",\"key\":\"MW-3\",\"fields\":{\"summary\":\"Do it\",\"description\":{\"type\":\"doc\","
-		   "\"version\":1,\"content\":[{\"type\":\"paragraph\",\"content\":[{\"type\":\"text\",\"text\":\"how\"}]}]},"
-		   "\"labels\":[\"p1\"],\"priority\":{\"name\":\"High\"},\"project\":{\"key\":\"MW\"},"
-		   "\"issuetype\":{\"name\":\"Sub-task\",\"subtask\":true,\"hierarchyLevel\":-1},"
-		   "\"status\":{\"id\":\"3\",\"name\":\"In Progress\"},\"assignee\":{\"accountId\":\"ai-1\",\"displayName\":\"AI\"},"
-		   "\"parent\":{\"key\":\"MW-1\",\"fields\":{\"summary\":\"stub\"}}}}");
-	reply(200, "{\"key\":\"MW-1\",\"fields\":{\"summary\":\"Story\",\"description\":\"plain\",\"issuetype\":{\"name\":\"Story\"}}}");
+	reply(200,
+		"{\"id\":\"10001\",\"key\":\"MW-3\",\"fields\":{\"summary\":\"Do "
+		"it\",\"description\":{\"type\":\"doc\","
+		"\"version\":1,\"content\":[{\"type\":\"paragraph\",\"content\":[{\"type\":"
+		"\"text\",\"text\":\"how\"}]}]},"
+		"\"labels\":[\"p1\"],\"priority\":{\"name\":\"High\"},\"project\":{\"key\":\"MW\"},"
+		"\"issuetype\":{\"name\":\"Sub-task\",\"subtask\":true,\"hierarchyLevel\":-1},"
+		"\"status\":{\"id\":\"3\",\"name\":\"In "
+		"Progress\"},\"assignee\":{\"accountId\":\"ai-1\",\"displayName\":\"AI\"},"
+		"\"parent\":{\"key\":\"MW-1\",\"fields\":{\"summary\":\"stub\"}}}}");
+	reply(200, "{\"key\":\"MW-1\",\"fields\":{\"summary\":\"Story\",\"description\":\"plain\","
+		   "\"issuetype\":{\"name\":\"Story\"}}}");
 	reply(200, "{\"total\":2,\"startAt\":0,\"comments\":[" COMMENT("1", "u-2", "first") "]}");
 	reply(200, "{\"total\":2,\"startAt\":1,\"comments\":[" COMMENT("2", "ai-1", "second") "]}");
 	open_site();
 	json_auto_t *issue = NULL;
 	assert_null(jira_issue(site.jira, "MW-3", &issue));
-	assert_asked(0, "GET /rest/api/3/issue/MW-3?fields=", "Basic YWlAZXhhbXBsZS5vcmc6dG9rZW4tMTIzNDU2");
+	assert_asked(0,
+		"GET /rest/api/3/issue/MW-3?fields=", "Basic YWlAZXhhbXBsZS5vcmc6dG9rZW4tMTIzNDU2");
 	assert_asked(3, "GET /rest/api/3/issue/MW-3/comment?orderBy=created&startAt=1", NULL);
 	assert_string_equal(at(issue, "key"), "MW-3");
 	assert_string_equal(at(issue, "description"), "how");
@@ -114,12 +126,14 @@ static void issue_has_parent_comments_of_all_pages_and_text(void **state)
 static void issue_that_is_not_there_is_named(void **state)
 {
 	(void)state;
-	reply(404, "{\"errorMessages\":[\"Issue does not exist or you do not have permission to see it.\"],\"errors\":{}}");
+	reply(404, "{\"errorMessages\":[\"Issue does not exist or you do not have permission to "
+		   "see it.\"],\"errors\":{}}");
 	open_site();
 	json_t *issue = NULL;
 	err_t e = jira_issue(site.jira, "MW-9", &issue);
 	assert_int_equal(err_code(e), ERR_NOT_FOUND);
-	assert_string_equal(err_text(e), "issue MW-9 does not exist, or the AI account may not see it");
+	assert_string_equal(
+		err_text(e), "issue MW-9 does not exist, or the AI account may not see it");
 }
 
 static void refused_account_names_the_two_settings(void **state)
@@ -148,7 +162,8 @@ static void reading_is_tried_again_when_jira_is_busy(void **state)
 {
 	(void)state;
 	reply(503, "{}");
-	reply(200, "{\"key\":\"MW-1\",\"fields\":{\"status\":{\"name\":\"Done\"},\"assignee\":null}}");
+	reply(200,
+		"{\"key\":\"MW-1\",\"fields\":{\"status\":{\"name\":\"Done\"},\"assignee\":null}}");
 	open_site();
 	AUTO(jira_standing_release) struct jira_standing now = {0};
 	assert_null(jira_standing(site.jira, "MW-1", &now));
@@ -164,7 +179,8 @@ static void comment_ends_with_its_marker(void **state)
 	reply(201, "{\"id\":\"77\"}");
 	open_site();
 	autofree char *id = NULL;
-	assert_null(jira_comment_add(site.jira, "MW-3", "**Done**", "AI Runner · run 1 · report", &id));
+	assert_null(
+		jira_comment_add(site.jira, "MW-3", "**Done**", "AI Runner · run 1 · report", &id));
 	assert_string_equal(id, "77");
 	assert_asked(0, "POST /rest/api/3/issue/MW-3/comment", "\"marks\":[{\"type\":\"strong\"}]");
 	assert_asked(0, "POST", "{\"type\":\"text\",\"text\":\"AI Runner · run 1 · report\"}]}]}}");
@@ -179,7 +195,8 @@ static void refused_document_is_sent_again_as_plain_text(void **state)
 	autofree char *id = NULL;
 	assert_null(jira_comment_add(site.jira, "MW-3", "**Done**", "M", &id));
 	assert_string_equal(id, "78");
-	assert_asked(1, "POST", "{\"type\":\"codeBlock\",\"content\":[{\"type\":\"text\",\"text\":\"**Done**\"}]}");
+	assert_asked(1, "POST",
+		"{\"type\":\"codeBlock\",\"content\":[{\"type\":\"text\",\"text\":\"**Done**\"}]}");
 }
 
 static void comment_is_not_sent_again_when_its_end_is_unknown(void **state)
@@ -208,10 +225,11 @@ static void comment_waits_when_jira_counts_too_many_writes(void **state)
 static void own_comment_is_found_by_its_last_line_only(void **state)
 {
 	(void)state;
-	reply(200, "{\"total\":4,\"comments\":[" COMMENT("1", "u-2", "AI Runner · run 1 · report") ","
-		COMMENT("2", "ai-1", "AI Runner · run 1 · report-2") ","
-		COMMENT("3", "ai-1", "quoting AI Runner · run 1 · report") ","
-		COMMENT("4", "ai-1", "AI Runner · run 1 · report") "]}");
+	reply(200, "{\"total\":4,\"comments\":[" COMMENT(
+			   "1", "u-2", "AI Runner · run 1 · report") "," COMMENT("2", "ai-1",
+			   "AI Runner · run 1 · report-2") "," COMMENT("3", "ai-1",
+			   "quoting AI Runner · run 1 · report") "," COMMENT("4", "ai-1",
+			   "AI Runner · run 1 · report") "]}");
 	open_site();
 	autofree char *id = NULL, *none = NULL;
 	assert_null(jira_comment_find(site.jira, "MW-3", "AI Runner · run 1 · report", &id));
@@ -220,9 +238,11 @@ static void own_comment_is_found_by_its_last_line_only(void **state)
 	assert_null(none);
 }
 
-static const char standing[] = "{\"key\":\"MW-3\",\"fields\":{\"status\":{\"name\":\"In Progress\"},\"assignee\":null}}";
-static const char offers[] = "{\"transitions\":[{\"id\":\"11\",\"name\":\"In Testing\",\"to\":{\"name\":\"Done\"}},"
-			     "{\"id\":\"21\",\"name\":\"Hand over\",\"to\":{\"name\":\"In Testing\"}}]}";
+static const char standing[] =
+	"{\"key\":\"MW-3\",\"fields\":{\"status\":{\"name\":\"In Progress\"},\"assignee\":null}}";
+static const char offers[] =
+	"{\"transitions\":[{\"id\":\"11\",\"name\":\"In Testing\",\"to\":{\"name\":\"Done\"}},"
+	"{\"id\":\"21\",\"name\":\"Hand over\",\"to\":{\"name\":\"In Testing\"}}]}";
 
 static void transition_goes_by_its_target_not_by_its_name(void **state)
 {
@@ -232,7 +252,8 @@ static void transition_goes_by_its_target_not_by_its_name(void **state)
 	reply(204, "");
 	open_site();
 	assert_null(jira_transition(site.jira, "MW-3", "in testing"));
-	assert_asked(2, "POST /rest/api/3/issue/MW-3/transitions", "{\"transition\":{\"id\":\"21\"}}");
+	assert_asked(
+		2, "POST /rest/api/3/issue/MW-3/transitions", "{\"transition\":{\"id\":\"21\"}}");
 }
 
 static void transition_to_where_the_issue_is_does_nothing(void **state)
@@ -261,7 +282,8 @@ static void refused_transition_carries_jiras_words(void **state)
 	(void)state;
 	reply(200, standing);
 	reply(200, offers);
-	reply(400, "{\"errorMessages\":[],\"errors\":{\"resolution\":\"Resolution is required.\"}}");
+	reply(400,
+		"{\"errorMessages\":[],\"errors\":{\"resolution\":\"Resolution is required.\"}}");
 	open_site();
 	err_t e = jira_transition(site.jira, "MW-3", "Done");
 	assert_int_equal(err_code(e), ERR_OUTSIDE_FINAL);
@@ -298,7 +320,7 @@ int main(void)
 		TEST(refused_transition_carries_jiras_words),
 		TEST(assigning_puts_the_account),
 	};
-	if (http_init())
+	if (http_init() || setenv("JIRA_API_TOKEN", "token-123456", 1))
 		return 1;
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	http_exit();

@@ -16,12 +16,15 @@ static struct settings *set;
 static int setup(void **state)
 {
 	(void)state;
-	static const char *const overrides[] = {"JIRA_AI_ACCOUNT_ID=ai-1", "JIRA_STATUS_IN_PROGRESS=Doing", NULL};
-	return settings_load(&(struct settings_options){.program = PROGRAM_WORKER, .env_file = "/dev/null",
-				     .overrides = overrides, .default_db_user = "air_worker"},
+	static const char *const overrides[] = {
+		"JIRA_AI_ACCOUNT_ID=ai-1", "JIRA_STATUS_IN_PROGRESS=Doing", NULL};
+	return settings_load(&(struct settings_options){.program = PROGRAM_WORKER,
+				     .env_file = "/dev/null",
+				     .overrides = overrides,
+				     .default_db_user = "air_worker"},
 		       &set)
-		? -1
-		: 0;
+		       ? -1
+		       : 0;
 }
 
 static int teardown(void **state)
@@ -42,7 +45,8 @@ static const struct {
 	{"Unteraufgabe", -1, "doing", "ai-1", "", "MW-1", "story/mw-1", NULL},
 	{"Sub-task", -1, "Doing", "ai-1", "Independent-PR", "MW-1", "ai/mw-3", NULL},
 	{"Sub-task", -1, "Selected for Development", "ai-1", "", "MW-1", NULL, "no order"},
-	{"Sub-task", -1, "Selected for Development", "ai-1", "independent-pr", "MW-1", "ai/mw-3", NULL},
+	{"Sub-task", -1, "Selected for Development", "ai-1", "independent-pr", "MW-1", "ai/mw-3",
+		NULL},
 	{"Sub-task", -1, "Doing", "ai-1", "", NULL, NULL, "without a parent"},
 	{"Sub-task", -1, "Doing", "u-2", "", "MW-1", NULL, "someone else"},
 	{"Sub-task", -1, "Doing", NULL, "", "MW-1", NULL, "nobody"},
@@ -56,7 +60,8 @@ static const struct {
 	{"Story", 0, "Doing", "ai-1", "", NULL, NULL, "later version"},
 	{"Story", 0, "Selected for Development", "ai-1", "", NULL, NULL, "later version"},
 	{"Story", 0, "Backlog", "ai-1", "", NULL, NULL, "no order"},
-	{"Epic", 1, "Backlog", "ai-1", "", NULL, NULL, "planning an Epic comes with a later version"},
+	{"Epic", 1, "Backlog", "ai-1", "", NULL, NULL,
+		"planning an Epic comes with a later version"},
 	{"Epos", 1, "Plan Review", "ai-1", "", NULL, NULL, "later version"},
 	{"Initiative", 2, "Doing", "ai-1", "", NULL, NULL, "no order"},
 	{"Epic", 1, "Backlog", "u-2", "", NULL, NULL, "someone else"},
@@ -66,9 +71,10 @@ static void every_row_of_the_design_is_routed(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		json_auto_t *issue = json_pack("{s:s, s:s, s:i, s:b, s:s, s:s?, s:[s]}", "key", "MW-3", "type", cases[i].type,
-			"hierarchy_level", cases[i].level, "subtask", cases[i].level == -1, "status", cases[i].status,
-			"assignee", cases[i].assignee, "labels", cases[i].label);
+		json_auto_t *issue = json_pack("{s:s, s:s, s:i, s:b, s:s, s:s?, s:[s]}", "key",
+			"MW-3", "type", cases[i].type, "hierarchy_level", cases[i].level, "subtask",
+			cases[i].level == -1, "status", cases[i].status, "assignee",
+			cases[i].assignee, "labels", cases[i].label);
 		json_object_set_new(issue, "parent",
 			cases[i].parent ? json_pack("{s:s}", "key", cases[i].parent) : json_null());
 		struct route route;
@@ -80,7 +86,8 @@ static void every_row_of_the_design_is_routed(void **state)
 			assert_string_equal(branch, cases[i].branch);
 		} else {
 			if (branch || !strstr(route.reason, cases[i].word))
-				fail_msg("case %zu: branch %s, reason %s", i, branch ? branch : "none", route.reason);
+				fail_msg("case %zu: branch %s, reason %s", i,
+					branch ? branch : "none", route.reason);
 		}
 	}
 }
@@ -88,8 +95,8 @@ static void every_row_of_the_design_is_routed(void **state)
 static void level_that_jira_does_not_send_is_read_from_the_name(void **state)
 {
 	(void)state;
-	json_auto_t *issue = json_pack("{s:s, s:s, s:i, s:b, s:s, s:s}", "key", "MW-3", "type", "Epic", "hierarchy_level",
-		-9, "subtask", 0, "status", "Doing", "assignee", "ai-1");
+	json_auto_t *issue = json_pack("{s:s, s:s, s:i, s:b, s:s, s:s}", "key", "MW-3", "type",
+		"Epic", "hierarchy_level", -9, "subtask", 0, "status", "Doing", "assignee", "ai-1");
 	struct route route;
 	route_decide(set, issue, &route);
 	assert_int_equal(route.action, ROUTE_NONE);
@@ -99,9 +106,22 @@ static const struct {
 	const char *labels[4];
 	int priority;
 } labels_cases[] = {
-	{{"urgent"}, 1}, {{"P0"}, 1}, {{"Critical"}, 1}, {{"high"}, 2}, {{"p1"}, 2}, {{"important"}, 2}, {{"low"}, 4},
-	{{"p3"}, 4}, {{"CleanUp"}, 4}, {{"priority:high"}, 2}, {{"Priority-Urgent"}, 1}, {{"low", "p1", "x"}, 2},
-	{{"p2"}, 0}, {{"highly"}, 0}, {{""}, 0}, {{NULL}, 0},
+	{{"urgent"}, 1},
+	{{"P0"}, 1},
+	{{"Critical"}, 1},
+	{{"high"}, 2},
+	{{"p1"}, 2},
+	{{"important"}, 2},
+	{{"low"}, 4},
+	{{"p3"}, 4},
+	{{"CleanUp"}, 4},
+	{{"priority:high"}, 2},
+	{{"Priority-Urgent"}, 1},
+	{{"low", "p1", "x"}, 2},
+	{{"p2"}, 0},
+	{{"highly"}, 0},
+	{{""}, 0},
+	{{NULL}, 0},
 };
 
 static void labels_name_the_priority(void **state)
