@@ -26,8 +26,8 @@ static struct run_ctx ctx;
 static struct {
 	int sent, looked;
 	enum err_code fail[4]; /* of the first sends; ERR_NONE: it works */
-	bool keeps;	       /* a failing send had its effect all the same */
-	bool has;	       /* the effect is there */
+	bool keeps;            /* a failing send had its effect all the same */
+	bool has;              /* the effect is there */
 	char body[200], marker[100];
 } service;
 
@@ -65,19 +65,24 @@ static int fresh_run(void **state)
 {
 	(void)state;
 	memset(&service, 0, sizeof service);
-	with_db_sql(db,
-		"DELETE FROM outbox; DELETE FROM run_steps; DELETE FROM run_events; DELETE FROM deliveries; "
-		"DELETE FROM runs; "
-		"INSERT INTO runs (id, issue_key, line, status, fence, slot, running_line) "
-		"VALUES (7, 'A-1', 'A-1', 'running', 5, 1, 'A-1')");
-	ctx = (struct run_ctx){.set = set, .db = db, .run = {.id = 7, .issue_key = "A-1", .fence = 5, .attempt = 2}};
+	with_db_sql(db, "DELETE FROM outbox; DELETE FROM run_steps; DELETE FROM run_events; DELETE "
+			"FROM deliveries; "
+			"DELETE FROM runs; "
+			"INSERT INTO runs (id, issue_key, line, status, fence, slot, running_line) "
+			"VALUES (7, 'A-1', 'A-1', 'running', 5, 1, 'A-1')");
+	ctx = (struct run_ctx){.set = set,
+		.db = db,
+		.run = {.id = 7, .issue_key = "A-1", .fence = 5, .attempt = 2}};
 	return 0;
 }
 
 static err_t effect(enum effect_kind kind, const char *name, bool closing, char **ret_id)
 {
 	json_auto_t *result = NULL;
-	struct effect e = {.kind = kind, .name = name, .issue_key = "A-1", .closing = closing,
+	struct effect e = {.kind = kind,
+		.name = name,
+		.issue_key = "A-1",
+		.closing = closing,
 		.request = json_pack("{s:s}", "body_markdown", "words and geheim-geheim")};
 	ERR_TRY(outbox_effect(&ctx, &e, &result));
 	if (ret_id)
@@ -92,7 +97,9 @@ static err_t comment(char **ret_id)
 
 static void assert_state(const char *state)
 {
-	autofree char *sql = xasprintf("SELECT COUNT(*) FROM outbox WHERE effect_key = '7/2/report' AND state = '%s'", state);
+	autofree char *sql = xasprintf(
+		"SELECT COUNT(*) FROM outbox WHERE effect_key = '7/2/report' AND state = '%s'",
+		state);
 	if (with_db_number(db, sql) != 1)
 		fail_msg("the row is not %s", state);
 }
@@ -100,9 +107,10 @@ static void assert_state(const char *state)
 /* A row as a worker leaves it that died while sending. */
 static void left_sending(int open_s)
 {
-	autofree char *sql = xasprintf("INSERT INTO outbox (effect_key, run_id, fence, issue_key, kind, request, state, "
-				       "attempts, send_until) VALUES ('7/2/report', 7, 4, 'A-1', 'jira_comment', "
-				       "'{\"body_markdown\":\"old\"}', 'sending', 1, NOW(3) + INTERVAL %d SECOND)",
+	autofree char *sql = xasprintf(
+		"INSERT INTO outbox (effect_key, run_id, fence, issue_key, kind, request, state, "
+		"attempts, send_until) VALUES ('7/2/report', 7, 4, 'A-1', 'jira_comment', "
+		"'{\"body_markdown\":\"old\"}', 'sending', 1, NOW(3) + INTERVAL %d SECOND)",
 		open_s);
 	with_db_sql(db, sql);
 }
@@ -130,7 +138,8 @@ static void secrets_reach_neither_row_nor_service(void **state)
 	assert_null(comment(NULL));
 	redact_clear();
 	assert_string_equal(service.body, "words and [redacted GH_TOKEN]");
-	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM outbox WHERE request LIKE '%geheim%'"), 0);
+	assert_int_equal(
+		with_db_number(db, "SELECT COUNT(*) FROM outbox WHERE request LIKE '%geheim%'"), 0);
 }
 
 static void next_attempt_of_a_run_is_another_effect(void **state)
@@ -200,7 +209,9 @@ static void sending_row_is_left_alone_until_its_time(void **state)
 	service.has = true;
 	assert_int_equal(with_db_number(db, "SELECT send_until > NOW(3) FROM outbox"), 1);
 	assert_null(comment(NULL));
-	assert_int_equal(with_db_number(db, "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, done_at) >= 900000 FROM outbox"), 1);
+	assert_int_equal(with_db_number(db, "SELECT TIMESTAMPDIFF(MICROSECOND, created_at, "
+					    "done_at) >= 900000 FROM outbox"),
+		1);
 	assert_int_equal(service.sent, 0);
 }
 
@@ -245,12 +256,16 @@ static void unknown_end_keeps_the_row_until_send_until(void **state)
 			"VALUES ('7/2/report', 7, 5, 'A-1', 'jira_comment', '{}')");
 	int64_t affected = 0;
 	assert_null(db_exec(db, Q_OUTBOX_TAKE,
-		DB_ARGS(db_i64(5), db_str("7/2/report"), db_i64(7), db_i64(5), db_i64(0)), &affected));
+		DB_ARGS(db_i64(5), db_str("7/2/report"), db_i64(7), db_i64(5), db_i64(0)),
+		&affected));
 	assert_int_equal(affected, 1);
 	assert_null(db_exec(db, Q_OUTBOX_FAILED,
-		DB_ARGS(db_str("waiting"), db_str("timed out"), db_i64(1), db_str("7/2/report"), db_i64(5)), NULL));
+		DB_ARGS(db_str("waiting"), db_str("timed out"), db_i64(1), db_str("7/2/report"),
+			db_i64(5)),
+		NULL));
 	assert_null(db_exec(db, Q_OUTBOX_TAKE,
-		DB_ARGS(db_i64(5), db_str("7/2/report"), db_i64(7), db_i64(5), db_i64(0)), &affected));
+		DB_ARGS(db_i64(5), db_str("7/2/report"), db_i64(7), db_i64(5), db_i64(0)),
+		&affected));
 	assert_int_equal(affected, 0);
 }
 
