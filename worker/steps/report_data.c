@@ -51,6 +51,12 @@ char *report_plain(const char *words)
 	return buf_take(&out);
 }
 
+static const char *member(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+	return s ? s : "";
+}
+
 static json_t *text_or_null(const char *s)
 {
 	return s && *s ? text_json(s) : json_null();
@@ -71,17 +77,15 @@ static json_t *checks(const struct run_ctx *ctx)
 	size_t i;
 	json_t *c;
 	json_array_foreach (run_state_get(ctx, "verify.checks"), i, c) {
-		const char *name = "?", *skipped = NULL;
-		int ok = 0;
-		json_int_t ms = 0;
-		json_unpack(c, "{s?s, s?b, s?I, s?s}", "name", &name, "ok", &ok, "ms", &ms,
-			"skipped_reason", &skipped);
+		const char *skipped = member(c, "skipped_reason");
+		bool ok = json_is_true(json_object_get(c, "ok"));
+		double seconds = json_number_value(json_object_get(c, "ms")) / 1000;
 		autofree char *outcome =
-			skipped ? xasprintf("skipped (%s)", skipped)
-				: xasprintf("%s in %.1f s", ok ? "passed" : "failed",
-					  (double)ms / 1000);
-		json_array_append_new(out, json_pack("{s:o, s:o}", "name", text_json(name),
-						   "outcome", text_json(outcome)));
+			*skipped ? xasprintf("skipped (%s)", skipped)
+				 : xasprintf("%s in %.1f s", ok ? "passed" : "failed", seconds);
+		json_array_append_new(
+			out, json_pack("{s:o, s:o}", "name", text_json(member(c, "name")),
+				     "outcome", text_json(outcome)));
 	}
 	return out;
 }
@@ -93,7 +97,7 @@ static json_t *tests(const struct run_ctx *ctx)
 		return json_null();
 	const char *script = run_state_str(ctx, "test.script");
 	if (!json_is_true(json_object_get(test, "ran")))
-		return json_string("not run: the project has no test script");
+		return json_string("not run: the repository has none");
 	bool ok = json_is_true(json_object_get(test, "ok"));
 	bool counted = json_is_integer(json_object_get(test, "passed"));
 	autofree char *numbers = counted ? xasprintf(" (%lld passed, %lld failed)",
@@ -159,14 +163,11 @@ static json_t *findings(const struct run_ctx *ctx)
 	size_t i;
 	json_t *f;
 	json_array_foreach (list, i, f) {
-		const char *file = "", *code = "", *message = "";
-		json_int_t line = 0;
 		if (i >= MAX_FINDINGS)
 			break;
-		json_unpack(f, "{s?s, s?I, s?s, s?s}", "file", &file, "line", &line, "code", &code,
-			"message", &message);
-		buf_addf(&out, "%s%s:%lld %s %s", i ? "\n" : "", file, (long long)line, code,
-			message);
+		buf_addf(&out, "%s%s:%lld %s %s", i ? "\n" : "", member(f, "file"),
+			(long long)json_integer_value(json_object_get(f, "line")),
+			member(f, "code"), member(f, "message"));
 	}
 	for (char *p = out.data; *p; p++)
 		if (*p == '`')
