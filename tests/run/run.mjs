@@ -127,7 +127,7 @@ async function sample() {
 }
 
 function settingsOf(user, standins) {
-	const settings = { JIRA_WEBHOOK_SECRET: user.has('JIRA_WEBHOOK_SECRET') ? undefined : keptSecret(STATE, 'jira-webhook-secret') };
+	const settings = standins.includes('jira') ? { JIRA_WEBHOOK_SECRET: keptSecret(STATE, 'jira-webhook-secret') } : {};
 	Object.assign(settings, standinSettings(standins, stack.standinUrl, STATE));
 	if (standins.includes('jira') && !user.has('REPOS_CONFIG_PATH') && !user.has('REPO_SSH')) {
 		const file = join(STATE, 'run/repos.json');
