@@ -25,7 +25,7 @@ CFLAGS_ALL := -std=gnu17 -D_GNU_SOURCE= -g $(SANFLAGS) -Wall -Wextra -Wshadow -W
 LDFLAGS_ALL := -pie $(filter -fsanitize% -fno-sanitize%,$(SANFLAGS)) -Wl,-z,relro,-z,now $(LDFLAGS)
 LIBS_COMMON := -ljansson -lmariadb -lcrypto
 LIBS_CGI := -lfcgi
-LIBS_WORKER := -lcurl -lgit2 -lpcre2-8 -lsystemd -lz -lcmark-gfm-extensions -lcmark-gfm
+LIBS_WORKER := -lcurl -lgit2 -lpcre2-8 -lsystemd -lz -lcmark-gfm-extensions -lcmark-gfm -lm
 
 # Each program is one main file; everything else of its folder is an archive that it links.
 MAINS := cgi/webhook.c cgi/api.c cgi/dashboard.c worker/main.c worker/ctl.c

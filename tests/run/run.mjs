@@ -122,12 +122,15 @@ async function sample() {
 	}
 	const run = await follow(runId);
 	const m = run.metrics ?? {};
+	const [probe] = await stack.sql(`SELECT REGEXP_SUBSTR(CONVERT(content USING utf8mb4), 'network (refused: [A-Z]+|reached)') AS words
+		FROM run_messages WHERE run_id = ${Number(runId)} AND role = 'user' AND content LIKE '%network re%' LIMIT 1`);
+	if (probe) say(`sample: a command of the model's tried to leave its sandbox: ${probe.words}`);
 	say(`sample: run ${runId} is ${run.status}${run.pr_url ? `: ${run.pr_url}` : ''}${run.last_error ? `: ${run.last_error}` : ''}`);
 	say(`sample: ${m.total_input_tokens} tokens in, ${m.cached_tokens} of them from the cache, ${m.total_output_tokens} out, ${m.estimated_cost} USD`);
 }
 
 function settingsOf(user, standins) {
-	const settings = { JIRA_WEBHOOK_SECRET: user.has('JIRA_WEBHOOK_SECRET') ? undefined : keptSecret(STATE, 'jira-webhook-secret') };
+	const settings = standins.includes('jira') ? { JIRA_WEBHOOK_SECRET: keptSecret(STATE, 'jira-webhook-secret') } : {};
 	Object.assign(settings, standinSettings(standins, stack.standinUrl, STATE));
 	if (standins.includes('jira') && !user.has('REPOS_CONFIG_PATH') && !user.has('REPO_SSH')) {
 		const file = join(STATE, 'run/repos.json');

@@ -88,6 +88,15 @@ export class Stack {
 		return existsSync(path) ? readFileSync(path, 'utf8').trim() : (secretFile(this.secrets, name, make()), readFileSync(path, 'utf8'));
 	}
 
+	/** A port that stays the same from start to start while it is free: addresses with it are kept. */
+	async #keptPort(name) {
+		const path = join(this.state, 'run', name);
+		const before = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0;
+		const port = await tryPort(before).catch(() => tryPort(0));
+		writeFileSync(path, String(port));
+		return port;
+	}
+
 	#common() {
 		return {
 			AIRUNNER_SHARE_DIR: join(this.build, 'share/airunner'),
@@ -192,7 +201,7 @@ export class Stack {
 		this.#folders();
 		this.port = await tryPort(this.port);
 		this.url = `http://127.0.0.1:${this.port}`;
-		this.standinPort = await tryPort(0);
+		this.standinPort = await this.#keptPort('standin-port');
 		this.standinUrl = `http://127.0.0.1:${this.standinPort}`;
 		try {
 			await Promise.all([this.#startDatabase(), this.#startStandin()]);
