@@ -1,7 +1,8 @@
 /*
  * Parser of env files, the only one: NAME=value lines, `export ` allowed, single and double quotes
- * (\n, \t, \r, \", \\, \$ in double ones), ` #` begins a comment outside quotes, blanks around = and at
- * the end do not count, CRLF and BOM tolerated. No variables are put in, and a value ends on its line.
+ * (\n, \t, \r, \", \\, \$ in double ones), ` #` begins a comment outside quotes, blanks around =
+ * and at the end do not count, CRLF and BOM tolerated. No variables are put in, and a value ends on
+ * its line.
  */
 #ifndef AIRUNNER_ENV_FILE_H
 #define AIRUNNER_ENV_FILE_H
@@ -23,7 +24,10 @@ struct env_file {
 err_t env_file_read(const char *path, struct env_file *ret_file);
 err_t env_file_parse(const char *text, const char *path, struct env_file *ret_file);
 const char *env_file_get(const struct env_file *file, const char *name); /* NULL when absent */
-const struct env_entry *env_file_entry(const struct env_file *file, const char *name); /* the same with its line */
+
+/** The same with its line. */
+const struct env_entry *env_file_entry(const struct env_file *file, const char *name);
+
 void env_file_release(struct env_file *file); /* wipes the values */
 
 #endif

@@ -20,9 +20,7 @@
 #include "lib/text.h"
 
 #define LINE_LIMIT 65536
-#define LOG_MESSAGE_LIMIT 16384 /* after masking; what JSON's escapes can make of it fits a line \
-				 */
-#define FORMAT_LIMIT (1 << 20)  /* before masking, so that no secret is cut into unknown halves */
+#define FORMAT_LIMIT (1 << 20) /* before masking, so that no secret is cut into unknown halves */
 
 /* syslog(3) */
 static const int priorities[LOG__MAX] = {7, 6, 4, 3, 2};

@@ -2,9 +2,10 @@
  * Log lines to stderr (or LOG_FILE): human or JSON, the shapes of the Python system.
  * Human: [LEVEL] YYYY-MM-DD HH:MM:SS run=… issue=… worker=… - message name=field (123ms)
  * JSON: timestamp, level, logger, message, run_id, issue_key, worker_id, duration_ms, context.
- * Times are UTC. Control characters are escaped; known secrets are masked (lib/redact.h); a line is one write(2)
- * of at most 64 KiB, so that several processes can append to one file. lib/ itself logs nothing above debug.
- * Before log_open() lines go to stderr, human, from INFO on. settings_log_options() fills the options.
+ * Times are UTC. Control characters are escaped; known secrets are masked (lib/redact.h); a line is
+ * one write(2) of at most 64 KiB, so that several processes can append to one file. lib/ itself
+ * logs nothing above debug. Before log_open() lines go to stderr, human, from INFO on.
+ * settings_log_options() fills the options.
  */
 #ifndef AIRUNNER_LOG_H
 #define AIRUNNER_LOG_H
@@ -23,13 +24,15 @@ struct log_options {
 	const char *file;   /* NULL: stderr. Opened for appending, reopened by log_reopen() */
 	const char *logger; /* program name */
 	const char *trace;  /* AIRUNNER_TRACE: comma list of http, sql, proc, llm; may be NULL */
-	bool plain;	    /* no colour even on a terminal (NO_COLOR, TERM=dumb) */
-	bool journal;	    /* stderr is systemd's journal (JOURNAL_STREAM): <N> priority before each line */
+	bool plain;         /* no colour even on a terminal (NO_COLOR, TERM=dumb) */
+	bool journal;       /* stderr is systemd's journal (JOURNAL_STREAM): <N> before each line */
 };
 
-/** Copies the options. @return ERR_CONFIG when the file cannot be opened (the log stays as it was) */
+/** Copies the options. @return ERR_CONFIG: no such file can be opened; the log stays as it was */
 err_t log_open(const struct log_options *options);
-err_t log_reopen(void); /* after logrotate; the old file stays in use when the new one cannot be opened */
+
+/** After logrotate. When the file cannot be opened, the old one stays in use. */
+err_t log_reopen(void);
 
 /** What each following line of this process carries. NULL or 0: left out. Copies the strings. */
 void log_set_context(int64_t run_id, const char *issue_key, const char *worker);
@@ -39,9 +42,9 @@ void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/** A line with a duration and fields (a JSON object, borrowed, may be NULL). duration_ms < 0: none. */
-void log_fields(enum log_level level, int64_t duration_ms, const json_t *fields, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+/** A line with a duration (< 0: none) and fields (a JSON object, borrowed, or NULL). */
+void log_fields(enum log_level level, int64_t duration_ms, const json_t *fields, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
 
 /** A trace line, written only when AIRUNNER_TRACE names the topic. */
 bool log_tracing(const char *topic);

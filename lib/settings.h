@@ -2,11 +2,12 @@
  * Settings, read once at start. Order: flag (--set NAME=VALUE), environment NAME, environment
  * NAME_FILE (a file that holds the value, without one line end), systemd credential
  * ($CREDENTIALS_DIRECTORY/NAME), env file (--env-file, or AIRUNNER_ENV_FILE, or
- * /etc/airunner/airunner.env when it exists; "": none; NAME and NAME_FILE as in the environment), default.
- * NAME and NAME_FILE both set and different is an error. An empty INT, BOOL or USD counts as not set, an
- * empty text is a value. Addresses (unit URL) lose their last slash. The only module that reads the environment.
- * A program sees only the settings whose `who` names it; secrets it does not read are not even kept.
- * airunnerctl sees all, but of other programs' secrets only whether they are set.
+ * /etc/airunner/airunner.env when it exists; "": none; NAME and NAME_FILE as in the environment),
+ * default. NAME and NAME_FILE both set and different is an error. An empty INT, BOOL or USD counts
+ * as not set, an empty text is a value. Addresses (unit URL) lose their last slash. The only module
+ * that reads the environment. A program sees only the settings whose `who` names it; secrets it
+ * does not read are not even kept. airunnerctl sees all, but of other programs' secrets only
+ * whether they are set.
  */
 #ifndef AIRUNNER_SETTINGS_H
 #define AIRUNNER_SETTINGS_H
@@ -49,29 +50,33 @@ void settings_freep(struct settings **set);
 
 /** Never NULL ("" when unset); borrowed. Asking for a setting of another type or program aborts. */
 const char *settings_str(const struct settings *set, enum setting id);
-int64_t settings_int(const struct settings *set, enum setting id);  /* INT; USD in micro-dollars */
+int64_t settings_int(const struct settings *set, enum setting id); /* INT; USD in micro-dollars */
 bool settings_bool(const struct settings *set, enum setting id);
-const char *settings_source(const struct settings *set, enum setting id); /* "default", "environment", … */
+
+/** "default", "environment", "/etc/airunner/airunner.env:12", …; borrowed. */
+const char *settings_source(const struct settings *set, enum setting id);
 
 /**
- * A variable of the process's environment that is no setting of ours (PATH, HTTPS_PROXY, …): for what the
- * install step passes on. NULL when unset, and for the name of a secret setting. Borrowed.
+ * A variable of the process's environment that is no setting of ours (PATH, HTTPS_PROXY, …): for
+ * what the install step passes on. NULL when unset, and for the name of a secret setting. Borrowed.
  */
 const char *settings_environment(const struct settings *set, const char *name);
 
 /**
- * Checks what NEED demands (of the worker, and of airunnerctl on its behalf; handlers need nothing).
+ * Checks what NEED demands (of the worker, and of airunnerctl on its behalf; handlers need
+ * nothing).
  * @return ERR_CONFIG naming all that is missing
  */
 err_t settings_require(const struct settings *set);
 
-/** Options for log_open() from LOG_LEVEL, LOG_FORMAT, LOG_FILE, DEBUG, AIRUNNER_TRACE, NO_COLOR. Texts are borrowed. */
+/** Options for log_open() from LOG_LEVEL, LOG_FORMAT, LOG_FILE, DEBUG, AIRUNNER_TRACE, NO_COLOR.
+ * Texts are borrowed. */
 void settings_log_options(const struct settings *set, const char *logger, struct log_options *ret);
 
 /** Path of a file in the share folder, e.g. "templates/pages/status.html"; freed by the caller. */
 char *settings_share_path(const struct settings *set, const char *relative);
 
-/** Prints every setting: name, value ("set" for secrets), source. For `airunnerctl config check`. */
+/** Prints every setting: name, value ("set" for secrets), source. For `airunnerctl config check` */
 void settings_print(const struct settings *set, struct buf *out);
 
 /** The example env file and the README's table, from the same table. */

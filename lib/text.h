@@ -27,11 +27,11 @@ json_t *text_jsonn(const char *s, size_t n);
  */
 void text_middle(struct buf *out, const char *s, size_t n, size_t max);
 
-bool text_ieq(const char *a, const char *b);                 /* ASCII case-insensitive; NULLs differ */
+bool text_ieq(const char *a, const char *b); /* ASCII case-insensitive; NULLs differ */
 bool text_starts(const char *s, const char *prefix);
 bool text_ends(const char *s, const char *suffix);
-void text_lower(char *s);                                    /* ASCII, in place */
-bool text_to_i64(const char *s, long long *ret_value);       /* whole string, decimal */
+void text_lower(char *s);                              /* ASCII, in place */
+bool text_to_i64(const char *s, long long *ret_value); /* whole string, decimal */
 
 /** Appends n bytes as lower-case hexadecimal. */
 void text_hex(struct buf *out, const unsigned char *p, size_t n);

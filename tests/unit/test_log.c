@@ -1,5 +1,6 @@
 /* Log lines: both shapes, escaping, masking, one write each, context, trace, levels. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -121,9 +122,9 @@ static void control_characters_cannot_forge_lines(void **state)
 	log_set_context(1, "K\n-1", NULL);
 	log_info("%s", evil);
 	autofree char *human = written();
-	assert_string_equal(
-		after_time(human, "[INFO]"), " run=1 issue=K\\n-1 - a\\x0d\\n[ERROR] "
-					     "forged\\t\\x1b[2J\\x7f\\x9b \\u202e \\xff ä\n");
+	assert_string_equal(after_time(human, "[INFO]"),
+		" run=1 issue=K\\n-1 - a\\x0d\\n[ERROR] "
+		"forged\\t\\x1b[2J\\x7f\\x9b \\u202e \\xff ä\n");
 	open_log(&(struct log_options){.level = LOG_INFO_, .json = true});
 	log_info("%s", evil);
 	autofree char *json = written();
@@ -292,9 +293,40 @@ static void journal_lines_begin_with_their_priority(void **state)
 	assert_memory_equal(got, "<3>[ERROR] 2", 12);
 }
 
+/* What a line looks like on a new terminal that is stderr meanwhile. */
+static void terminal_line(bool plain, char ret_text[200])
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), saved = dup(STDERR_FILENO);
+	assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+	int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(slave >= 0);
+	dup2(slave, STDERR_FILENO);
+	close(slave);
+	err_t e = log_open(&(struct log_options){.level = LOG_INFO_, .plain = plain});
+	log_warning("x");
+	ssize_t n = read(master, ret_text, 199);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(master);
+	assert_null(e);
+	assert_true(n > 0);
+	ret_text[n] = '\0';
+}
+
+static void colour_is_for_terminals_that_want_it(void **state)
+{
+	(void)state;
+	char text[200];
+	terminal_line(false, text);
+	assert_memory_equal(text, "\x1b[33m[WARNING]\x1b[0m 2", 20);
+	terminal_line(true, text);
+	assert_memory_equal(text, "[WARNING] 2", 11);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(colour_is_for_terminals_that_want_it, begin, end),
 		cmocka_unit_test_setup_teardown(human_line_has_the_seeds_shape, begin, end),
 		cmocka_unit_test_setup_teardown(json_line_has_the_seeds_members, begin, end),
 		cmocka_unit_test_setup_teardown(control_characters_cannot_forge_lines, begin, end),
