@@ -353,6 +353,49 @@ WHERE id = ? AND fence = ? AND status = 'running';
 
 -- ============================== conversations (worker/agent) ==============================
 
+-- name: conversation_newest
+-- in: run_id
+-- out: conv
+SELECT IFNULL(MAX(conv), 0) AS conv FROM run_messages WHERE run_id = ?;
+
+-- name: conversation_messages
+-- in: run_id, conv
+-- out: seq, role, content
+SELECT seq, role, content FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+
+-- FENCED
+-- name: message_add
+-- in: conv, seq, role, model, content, id, fence
+INSERT INTO run_messages (run_id, conv, seq, role, model, content)
+SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+
+-- FENCED. An answer is kept, and its cost counted, even when the run was cancelled meanwhile.
+-- name: answer_add
+-- in: conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, latency_ms, id, fence
+INSERT INTO run_messages (run_id, conv, seq, role, model, content, stop_reason, request_id, fresh_tokens,
+	written_tokens, read_tokens, output_tokens, thinking_tokens, cost_usd_micro, latency_ms)
+SELECT id, ?, ?, 'assistant', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs
+WHERE id = ? AND fence = ? AND status = 'running';
+
+-- FENCED. In the transaction of answer_add.
+-- name: run_spend
+-- in: cost_usd_micro, cost_known, model, input, output, thinking, cached, id, fence
+UPDATE runs SET turns = turns + 1, cost_usd_micro = cost_usd_micro + ?, cost_known = cost_known AND ?, model = ?,
+	input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, thinking_tokens = thinking_tokens + ?,
+	cached_tokens = cached_tokens + ?, updated_at = NOW(3)
+WHERE id = ? AND fence = ? AND status = 'running';
+
+-- name: run_spent
+-- in: id
+-- out: turns, cost_usd_micro, cost_known
+SELECT turns, cost_usd_micro, cost_known FROM runs WHERE id = ?;
+
+-- FENCED. The work tree after an answer's tools.
+-- name: message_tree
+-- in: tree, run_id, conv, seq, id, fence
+UPDATE run_messages SET tree = ? WHERE run_messages.run_id = ? AND conv = ? AND seq = ?
+	AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
+
 -- ============================== checks (worker/check) ==============================
 
 -- ============================== outbox (worker/outbox) ==============================

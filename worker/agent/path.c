@@ -142,8 +142,7 @@ const char *path_refusal(const char *path, size_t len, bool for_writing)
 
 err_t path_open(int root_fd, const char *path, int flags, mode_t mode, int *ret_fd)
 {
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
+	struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
 		.mode = mode,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
 	if (flags & O_PATH)

@@ -4,11 +4,6 @@
 #include "lib/mem.h"
 #include "worker/check/sandbox.h"
 
-static err_t alive(void *arg)
-{
-	return run_check_alive(arg);
-}
-
 err_t tool_bash(struct tool_env *env, const json_t *input, struct tool_result *result)
 {
 	const char *command = tool_arg(input, "command", result);
@@ -21,7 +16,7 @@ err_t tool_bash(struct tool_env *env, const json_t *input, struct tool_result *r
 		.env = vars,
 		.network = SANDBOX_OFFLINE,
 		.timeout_ms = timeout_s * 1000,
-		.alive = alive,
+		.alive = run_alive_callback,
 		.alive_arg = env->ctx};
 	AUTO(sandbox_result_release) struct sandbox_result res = {.output = BUF(0)};
 	ERR_TRY(sandbox_run(env->ctx->sandbox, &cmd, &res));
@@ -30,9 +25,8 @@ err_t tool_bash(struct tool_env *env, const json_t *input, struct tool_result *r
 		buf_addc(&result->text, '\n');
 	if (res.output_cut)
 		buf_adds(&result->text, "[more output was dropped]\n");
-	if (res.timed_out)
-		buf_addf(&result->text, "[stopped: it ran longer than %lld s]",
-			(long long)timeout_s);
+	if (*res.limit)
+		buf_addf(&result->text, "[stopped at its limit of %s]", res.limit);
 	else
 		buf_addf(&result->text, "[exit code %d]", res.exit_code);
 	result->is_error = res.timed_out; /* a failing command is an answer like another */

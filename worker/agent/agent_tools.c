@@ -1,0 +1,160 @@
+/*
+ * One answer's tool calls: run in order, their output cleaned, redacted and cut, the work tree
+ * noted. Called by agent.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "lib/mem.h"
+#include "lib/redact.h"
+#include "lib/template.h"
+#include "lib/text.h"
+#include "worker/agent/agent_private.h"
+#include "worker/git/store.h"
+#include "worker/journal.h"
+
+#define OUTPUT_MAX (4u << 20)
+#define SHOWN_MAX 10000 /* characters of an output that the model sees */
+
+void speech_add(struct speech *speech, const char *tool_id, const char *text, bool is_error)
+{
+	speech->parts = xrealloc(speech->parts, (speech->count + 1) * sizeof *speech->parts);
+	speech->parts[speech->count++] =
+		(struct llm_part){xstrdup(tool_id), xstrdup(text), is_error};
+}
+
+err_t speech_nudge(struct speech *speech, const struct agent *a, json_t *data)
+{
+	json_auto_t *own = data;
+	AUTO(buf_release) struct buf b = BUF(8192);
+	ERR_TRY(template_render(a->ctx->set, "prompts/nudge.md", own, &b));
+	while (b.len && strchr(" \n", b.data[b.len - 1]))
+		buf_truncate(&b, b.len - 1);
+	if (b.len)
+		speech_add(speech, NULL, b.data, false);
+	return NULL;
+}
+
+void speech_release(struct speech *speech)
+{
+	for (size_t i = 0; i < speech->count; i++) {
+		free((char *)speech->parts[i].tool_id);
+		free((char *)speech->parts[i].text);
+	}
+	free(speech->parts);
+	*speech = (struct speech){0};
+}
+
+err_t agent_snapshot(struct agent *a)
+{
+	char tree[OID_HEX + 1];
+	ERR_TRY(work_tree_snapshot(a->ctx->tree, NULL, tree));
+	if (strcmp(tree, a->result->tree) != 0)
+		repeats_reset(&a->repeats);
+	memcpy(a->result->tree, tree, sizeof tree);
+	return NULL;
+}
+
+/* Valid UTF-8, no secrets, at most SHOWN_MAX; what is cut is kept whole as an artifact. */
+static err_t present(struct agent *a, const char *tool, const struct buf *raw, struct buf *out)
+{
+	AUTO(buf_release) struct buf clean = BUF(OUTPUT_MAX * 2);
+	text_clean(&clean, raw->data, raw->len);
+	redact_buf(&clean);
+	if (clean.len == 0)
+		buf_adds(&clean, "[no output]");
+	if (clean.len > SHOWN_MAX) {
+		autofree char *name = xasprintf("turn %lld, %s", (long long)a->spent.turns, tool);
+		ERR_TRY(journal_artifact(a->ctx, "tool_output", name, clean.data, clean.len));
+	}
+	text_middle(out, clean.data, clean.len, SHOWN_MAX);
+	return NULL;
+}
+
+static char *own_words(const char *text)
+{
+	AUTO(buf_release) struct buf b = BUF(64u << 10);
+	text_clean(&b, text, strlen(text));
+	redact_buf(&b);
+	return buf_take(&b);
+}
+
+static void end_with(struct agent *a, enum tool_end end, const json_t *input)
+{
+	if (end == TOOL_ASK)
+		a->result->question =
+			own_words(json_string_value(json_object_get(input, "question")));
+	else
+		a->result->summary =
+			own_words(json_string_value(json_object_get(input, "summary")));
+	a->ended = true;
+}
+
+/* A change that cannot be kept is the model's to take back, not the end of the run. */
+static err_t note_tree(struct agent *a, struct tool_result *res)
+{
+	err_t e = agent_snapshot(a);
+	if (err_code(e) == ERR_CONFLICT) {
+		tool_fail(res, "\n%s", err_text(e));
+		return NULL;
+	}
+	ERR_TRY(e);
+	return conversation_tree(a->ctx, &a->conv, a->result->tree);
+}
+
+static err_t run_tool(struct agent *a, const struct llm_call *call, struct tool_result *res)
+{
+	const struct tool *tool = tool_find(call->name);
+	if (!tool)
+		tool_fail(res, "there is no tool %.64s", call->name);
+	else if (!call->input)
+		tool_fail(res, "the input is not a JSON object");
+	if (res->is_error)
+		return NULL;
+	ERR_TRY(run_check_alive(a->ctx));
+	int64_t began_ms = monotonic_ms();
+	ERR_TRY(tool->run(&a->env, call->input, res));
+	log_debug("turn %lld: %s %.200s: %zu bytes%s in %lld ms", (long long)a->spent.turns,
+		call->name, call->raw, res->text.len, res->is_error ? " (error)" : "",
+		(long long)(monotonic_ms() - began_ms));
+	if (tool->may_change)
+		ERR_TRY(note_tree(a, res));
+	if (tool->end != TOOL_GOES_ON && !res->is_error)
+		end_with(a, tool->end, call->input);
+	return NULL;
+}
+
+static err_t one_call(struct agent *a, const struct llm_call *call, struct speech *speech)
+{
+	AUTO(buf_release) struct buf shown = BUF(SHOWN_MAX * 2);
+	struct tool_result res = {.text = BUF(OUTPUT_MAX)};
+	err_t e = run_tool(a, call, &res);
+	if (!e)
+		e = present(a, call->name, &res.text, &shown);
+	buf_release(&res.text);
+	ERR_TRY(e);
+	int count = repeats_note(&a->repeats, call->name, call->raw, shown.data);
+	if (count >= REPEATS_END)
+		return err_new(ERR_LLM_ANSWER,
+			"the model repeats the call %s with the same result (%d times) and does "
+			"not get on",
+			call->name, count);
+	if (count >= REPEATS_HINT)
+		buf_addf(&shown, "\n[This call has had this result %d times. Do something else.]",
+			count);
+	speech_add(speech, call->id, shown.data, res.is_error);
+	return NULL;
+}
+
+err_t agent_run_tools(struct agent *a, const struct llm_calls *calls, struct speech *speech)
+{
+	for (size_t i = 0; i < calls->count; i++) {
+		if (a->ended)
+			speech_add(speech, calls->items[i].id,
+				"Not run: the call before it ended the work.", true);
+		else
+			ERR_TRY(one_call(a, &calls->items[i], speech));
+	}
+	return NULL;
+}

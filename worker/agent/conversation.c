@@ -1,0 +1,176 @@
+/* The rows of a conversation. Called by the agent loop only. */
+#include "worker/agent/conversation.h"
+
+#include <string.h>
+
+#include "lib/mem.h"
+
+#define MAX_MESSAGE (32u << 20)
+
+void conversation_release(struct conversation *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		free((char *)c->messages[i].data);
+	free(c->messages);
+	free(c->prefix);
+	*c = (struct conversation){0};
+}
+
+/* Takes over data. */
+static void add_message(struct conversation *c, char *data, size_t len, bool is_user, int blocks)
+{
+	c->messages = xrealloc(c->messages, (c->count + 1) * sizeof *c->messages);
+	c->messages[c->count++] = (struct llm_message){data, len, is_user, blocks};
+}
+
+static err_t store(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
+	const char *role, const char *data, size_t len)
+{
+	return db_exec_fenced(ctx->db, Q_MESSAGE_ADD,
+		DB_ARGS(db_i64(c->conv), db_i64(c->next_seq), db_str(role),
+			db_str(llm->profile.model), db_blob(data, len), db_i64(ctx->run.id),
+			db_i64(ctx->run.fence)));
+}
+
+static err_t newest(struct run_ctx *ctx, int *ret_conv)
+{
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	ERR_TRY(db_query(ctx->db, Q_CONVERSATION_NEWEST, DB_ARGS(db_i64(ctx->run.id)), &rows));
+	*ret_conv = db_rows_next(rows) ? (int)db_rows_i64(rows, "conv") : 0;
+	return NULL;
+}
+
+err_t conversation_begin(
+	struct run_ctx *ctx, const struct llm *llm, struct buf *prefix, struct conversation *ret)
+{
+	struct conversation c = {0};
+	ERR_TRY(newest(ctx, &c.conv));
+	c.conv++;
+	ERR_TRY(store(ctx, llm, &c, "prefix", prefix->data, prefix->len));
+	c.next_seq = 1;
+	c.prefix_len = prefix->len;
+	c.prefix = buf_take(prefix);
+	*ret = c;
+	return NULL;
+}
+
+static err_t load_row(const struct llm *llm, struct conversation *c, const struct db_rows *rows)
+{
+	size_t len;
+	const char *data = db_rows_blob(rows, "content", &len);
+	bool is_user = strcmp(db_rows_str(rows, "role"), "user") == 0;
+	c->next_seq = (int)db_rows_i64(rows, "seq") + 1;
+	if (!is_user)
+		c->last_answer_seq = c->next_seq - 1;
+	if (len == 0)
+		return NULL;
+	AUTO(llm_calls_release) struct llm_calls calls = {0};
+	int blocks;
+	ERR_TRY(llm_read_message(llm, data, len, &calls, &blocks));
+	char *copy = xmalloc(len + 1);
+	memcpy(copy, data, len);
+	copy[len] = '\0';
+	add_message(c, copy, len, is_user, blocks);
+	return NULL;
+}
+
+err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, const struct buf *prefix,
+	struct conversation *ret)
+{
+	AUTO(conversation_release) struct conversation c = {0};
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	ERR_TRY(newest(ctx, &c.conv));
+	ERR_TRY(db_query(ctx->db, Q_CONVERSATION_MESSAGES,
+		DB_ARGS(db_i64(ctx->run.id), db_i64(c.conv)), &rows));
+	if (!db_rows_next(rows))
+		return err_new(ERR_NOT_FOUND, "the run has no conversation");
+	const void *data = db_rows_blob(rows, "content", &c.prefix_len);
+	if (c.prefix_len != prefix->len || memcmp(data, prefix->data, prefix->len) != 0)
+		return err_new(ERR_NOT_FOUND, "the run's conversation has another prefix");
+	c.prefix = xstrndup(data, c.prefix_len);
+	c.next_seq = 1;
+	while (db_rows_next(rows))
+		ERR_TRY(load_row(llm, &c, rows));
+	*ret = c;
+	c = (struct conversation){0};
+	return NULL;
+}
+
+err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
+	const struct llm_part *parts, size_t count)
+{
+	AUTO(buf_release) struct buf b = BUF(MAX_MESSAGE);
+	llm_user_message(llm, parts, count, c->count == 0, &b);
+	if (buf_cut(&b))
+		return err_new(ERR_TOO_LARGE, "a message to the model is larger than %u bytes",
+			MAX_MESSAGE);
+	ERR_TRY(store(ctx, llm, c, "user", b.data, b.len));
+	c->next_seq++;
+	size_t len = b.len;
+	add_message(c, buf_take(&b), len, true, (int)count);
+	return NULL;
+}
+
+static err_t store_answer(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
+	const struct llm_answer *a, bool keep)
+{
+	const struct llm_usage *u = &a->usage;
+	int64_t written = u->written_5m + u->written_1h;
+	ERR_TRY(db_exec_fenced(ctx->db, Q_ANSWER_ADD,
+		DB_ARGS(db_i64(c->conv), db_i64(c->next_seq), db_str(llm->profile.model),
+			db_blob(a->message.data, keep ? a->message.len : 0), db_str(a->stop_name),
+			db_str(a->request_id), db_i64(u->fresh), db_i64(written), db_i64(u->read),
+			db_i64(u->output), db_i64(u->thinking),
+			a->cost_known ? db_i64(a->cost_usd_micro) : db_null(),
+			db_i64(a->latency_ms), db_i64(ctx->run.id), db_i64(ctx->run.fence))));
+	return db_exec_fenced(ctx->db, Q_RUN_SPEND,
+		DB_ARGS(db_i64(a->cost_known ? a->cost_usd_micro : 0), db_i64(a->cost_known),
+			db_str(llm->profile.model), db_i64(u->fresh + written + u->read),
+			db_i64(u->output), db_i64(u->thinking), db_i64(u->read),
+			db_i64(ctx->run.id), db_i64(ctx->run.fence)));
+}
+
+err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
+	const struct llm_answer *answer, bool keep)
+{
+	ERR_TRY(db_begin(ctx->db));
+	err_t e = store_answer(ctx, llm, c, answer, keep);
+	if (e) {
+		db_rollback(ctx->db);
+		return e;
+	}
+	ERR_TRY(db_commit(ctx->db));
+	c->last_answer_seq = c->next_seq++;
+	if (keep && answer->message.len > 0)
+		add_message(c, xstrndup(answer->message.data, answer->message.len),
+			answer->message.len, false, answer->blocks);
+	return NULL;
+}
+
+err_t conversation_tree(struct run_ctx *ctx, const struct conversation *c, const char *tree)
+{
+	return db_exec_fenced(ctx->db, Q_MESSAGE_TREE,
+		DB_ARGS(db_str(tree), db_i64(ctx->run.id), db_i64(c->conv),
+			db_i64(c->last_answer_seq), db_i64(ctx->run.id), db_i64(ctx->run.fence)));
+}
+
+err_t conversation_open_calls(
+	const struct llm *llm, const struct conversation *c, struct llm_calls *ret_calls)
+{
+	const struct llm_message *last = c->count ? &c->messages[c->count - 1] : NULL;
+	int blocks;
+	return !last || last->is_user
+		       ? NULL
+		       : llm_read_message(llm, last->data, last->len, ret_calls, &blocks);
+}
+
+err_t conversation_spent(struct run_ctx *ctx, struct spent *ret_spent)
+{
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	ERR_TRY(db_query(ctx->db, Q_RUN_SPENT, DB_ARGS(db_i64(ctx->run.id)), &rows));
+	if (!db_rows_next(rows))
+		return err_new(ERR_FENCE, "run %lld is gone", (long long)ctx->run.id);
+	*ret_spent =
+		(struct spent){db_rows_i64(rows, "turns"), db_rows_i64(rows, "cost_usd_micro")};
+	return NULL;
+}
