@@ -16,8 +16,8 @@ if (process.getuid() === 0) {
 	const again = spawnSync(join(TREE, 'tests/run/as-user.sh'), [process.execPath, ...process.argv.slice(1)], { stdio: 'inherit' });
 	process.exit(again.status ?? 1);
 }
-if (!existsSync(join(BUILD, 'airunner-worker'))) {
-	console.error(`${BUILD}/airunner-worker is missing: make SAN=1, or set AIRUNNER_BUILD=build`);
+if (!existsSync(join(BUILD, 'airunner-api'))) {
+	console.error(`${BUILD}/airunner-api is missing: make SAN=1, or set AIRUNNER_BUILD=build`);
 	process.exit(1);
 }
 

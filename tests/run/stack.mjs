@@ -170,7 +170,8 @@ export class Stack {
 
 	#startNginx() {
 		const values = {
-			STATE: join(this.state, 'nginx'), RUN: this.sockets, SHARE: join(this.build, 'share/airunner'), HOST: '127.0.0.1', PORT: this.port,
+			LISTEN_HOST: '127.0.0.1', LISTEN_PORT: this.port, RUN_DIR: this.sockets,
+			STATIC_DIR: join(this.build, 'share/airunner/static'), STATE_DIR: join(this.state, 'nginx'),
 		};
 		const text = readFileSync(join(TREE, 'nginx/airunner.conf.in'), 'utf8')
 			.replace(/@(\w+)@/g, (all, name) => values[name] ?? all);
@@ -210,8 +211,8 @@ export class Stack {
 			this.#startNginx();
 			if (this.worker) this.startWorker();
 			await until('the dashboard answers', 30000, async () => {
-				const answers = await Promise.all(['/health', '/login'].map((path) => fetch(this.url + path).then((r) => r.status, () => 0)));
-				return answers.every((status) => status === 200);
+				const answers = await Promise.all(['/health', '/'].map((path) => fetch(this.url + path, { redirect: 'manual' }).then((r) => r.status, () => 599)));
+				return answers.every((status) => status < 400);
 			}, 100);
 		} catch (e) {
 			await this.stop();
