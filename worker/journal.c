@@ -17,17 +17,16 @@
 #define ARTIFACT_MAX ((size_t)8 << 20)
 #define PART_MAX ((size_t)256 << 10)
 
-static char *meta_text(const json_t *meta)
+static char *meta_text(json_t *meta)
 {
 	if (!meta)
 		return NULL;
-	AUTO(buf_release) struct buf text = BUF(META_MAX);
-	autofree char *dump = json_dumps(meta, JSON_COMPACT);
-	if (!dump)
-		return NULL;
-	buf_adds(&text, dump);
-	redact_buf(&text);
-	return buf_cut(&text) ? NULL : buf_take(&text);
+	redact_json(meta);
+	char *text = json_dumps(meta, JSON_COMPACT);
+	if (text && strlen(text) <= META_MAX)
+		return text;
+	free(text);
+	return NULL;
 }
 
 err_t journal_event(struct run_ctx *ctx, enum event_level level, json_t *meta, const char *fmt, ...)
