@@ -19,10 +19,8 @@
 
 static char *meta_text(json_t *meta)
 {
-	if (!meta)
-		return NULL;
-	redact_json(meta);
-	char *text = json_dumps(meta, JSON_COMPACT);
+	json_auto_t *masked = meta ? redact_json(meta) : NULL;
+	char *text = masked ? json_dumps(masked, JSON_COMPACT) : NULL;
 	if (text && strlen(text) <= META_MAX)
 		return text;
 	free(text);
