@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cgi/auth.h"
 #include "cgi/cidr.h"
@@ -38,7 +39,9 @@ static err_t answer_once(
 static bool again(struct app *app, err_t e, int tries)
 {
 	if (err_code(e) == ERR_DB_RETRY) {
-		struct timespec wait = {.tv_nsec = (long)tries * 7000000L};
+		/* uneven, so that two who collided do not meet again */
+		long wait_ms = tries * 5 + (getpid() * 7 + tries * 13) % 20;
+		struct timespec wait = {.tv_nsec = wait_ms * 1000000};
 		nanosleep(&wait, NULL);
 		return tries < RETRIES_MAX;
 	}

@@ -83,7 +83,8 @@ err_t response_json(struct response *res, json_t *json)
 {
 	json_auto_t *owned = json;
 	res->type = "application/json";
-	if (!owned || json_dump_callback(owned, add_chunk, &res->body, JSON_COMPACT))
+	if (!owned || json_dump_callback(
+			      owned, add_chunk, &res->body, JSON_COMPACT | JSON_REAL_PRECISION(12)))
 		return err_new(ERR_INTERNAL, "the answer is not valid JSON");
 	buf_addc(&res->body, '\n');
 	if (buf_cut(&res->body))

@@ -61,8 +61,9 @@ static err_t take_jira(struct app *app, struct request *req, struct response *re
 		&in, now_ms(), settings_int(app->set, S_AIRUNNER_WEBHOOK_MAX_AGE_S)));
 	ERR_TRY(app_db(app, &db));
 	ERR_TRY(intake_record(db, &in, &run_id, &duplicate));
-	log_info("webhook %s for %s: run %lld%s%s", in.event, in.issue, (long long)run_id,
-		duplicate ? ", a repeat" : "", in.salvaged ? ", body was no valid JSON" : "");
+	log_info("webhook%s%s for %s: run %lld%s%s", *in.event ? " " : "", in.event, in.issue,
+		(long long)run_id, duplicate ? ", a repeat" : "",
+		in.salvaged ? ", body was no valid JSON" : "");
 	poke(settings_str(app->set, S_AIRUNNER_POKE_SOCKET), run_id);
 	json_t *answer = json_pack("{s:b s:I}", "ok", 1, "run_id", (json_int_t)run_id);
 	if (duplicate)

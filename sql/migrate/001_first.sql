@@ -249,9 +249,10 @@ BEGIN
 	WHERE id = the_repo;
 END;
 
+-- (the_key has the column's character set: with another the index of deliveries is not used.)
 -- Records a delivery and its run in one transaction and answers the run's id. A repeat (same
 -- key within its window) answers the run it made; an issue with a queued run shares that run.
-CREATE PROCEDURE intake (IN the_key CHAR(64), IN has_id TINYINT, IN the_issue VARCHAR(64),
+CREATE PROCEDURE intake (IN the_key CHAR(64) CHARACTER SET ascii COLLATE ascii_bin, IN has_id TINYINT, IN the_issue VARCHAR(64),
 	IN the_project VARCHAR(32), IN the_event VARCHAR(64), IN the_priority TINYINT)
 SQL SECURITY DEFINER
 BEGIN
@@ -262,23 +263,28 @@ BEGIN
 	DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
 	SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
 	START TRANSACTION;
-	INSERT INTO deliveries (dedupe_key, has_identifier, issue_key, event, run_id)
-	VALUES (the_key, has_id, the_issue, the_event, 0)
-	ON DUPLICATE KEY UPDATE repeats = repeats + 1;
-	SELECT run_id, received_at INTO the_run, seen_at FROM deliveries
-	WHERE dedupe_key = the_key FOR UPDATE;
-	IF the_run <> 0 AND seen_at > NOW(3) - INTERVAL IF(has_id, 604800, 120) SECOND THEN
+	SET the_repo = IFNULL((SELECT repo_id FROM repo_projects WHERE project_key = the_project),
+		IFNULL((SELECT MIN(repo_id) FROM repo_projects WHERE is_default = 1 AND the_project <> ''), 0));
+	-- the repository's row first, as a claim does: no deadlock between the two, nor between two deliveries
+	SELECT id INTO the_repo FROM repos WHERE id = the_repo FOR UPDATE;
+	SELECT run_id, received_at INTO the_run, seen_at FROM deliveries WHERE dedupe_key = the_key FOR UPDATE;
+	IF the_run IS NOT NULL AND seen_at > NOW(3) - INTERVAL IF(has_id, 604800, 120) SECOND THEN
 		SET is_repeat = 1;
+		UPDATE deliveries SET repeats = repeats + 1 WHERE dedupe_key = the_key;
 	ELSE
-		SET the_repo = IFNULL((SELECT repo_id FROM repo_projects WHERE project_key = the_project),
-			IFNULL((SELECT MIN(repo_id) FROM repo_projects WHERE is_default = 1 AND the_project <> ''), 0));
-		-- the repository's row first, as a claim does: no deadlock between the two
-		SELECT id INTO the_repo FROM repos WHERE id = the_repo FOR UPDATE;
-		INSERT INTO runs (issue_key, queued_issue, repo_id, project_key, line, priority)
-		VALUES (the_issue, the_issue, the_repo, the_project, the_issue, IFNULL(the_priority, 3))
-		ON DUPLICATE KEY UPDATE updated_at = NOW(3), priority = LEAST(priority, IFNULL(the_priority, 4));
-		SELECT id, repo_id INTO the_run, the_repo FROM runs WHERE queued_issue = the_issue;
-		UPDATE deliveries SET run_id = the_run, received_at = NOW(3) WHERE dedupe_key = the_key;
+		-- looked for first, so that an event which joins a queued run burns no run id
+		SET the_run = NULL;
+		SELECT id, repo_id INTO the_run, the_repo FROM runs WHERE queued_issue = the_issue FOR UPDATE;
+		IF the_run IS NULL THEN
+			INSERT INTO runs (issue_key, queued_issue, repo_id, project_key, line, priority)
+			VALUES (the_issue, the_issue, the_repo, the_project, the_issue, IFNULL(the_priority, 3))
+			ON DUPLICATE KEY UPDATE updated_at = NOW(3);
+			SELECT id, repo_id INTO the_run, the_repo FROM runs WHERE queued_issue = the_issue;
+		END IF;
+		UPDATE runs SET priority = LEAST(priority, IFNULL(the_priority, 4)), updated_at = NOW(3) WHERE id = the_run;
+		INSERT INTO deliveries (dedupe_key, has_identifier, issue_key, event, run_id)
+		VALUES (the_key, has_id, the_issue, the_event, the_run)
+		ON DUPLICATE KEY UPDATE run_id = the_run, received_at = NOW(3), repeats = repeats + 1;
 		CALL refresh_head(the_repo);
 	END IF;
 	COMMIT;
