@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "tests/standin/github.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/mem.h"
@@ -15,12 +16,14 @@ static const char docs[] = "https://docs.github.com/rest/pulls/pulls#create-a-pu
 
 const char *api_url(void)
 {
-	return config_str("github", "api_url", "http://127.0.0.1/github");
+	static _Thread_local char own[96];
+	snprintf(own, sizeof(own), "%s/github", world_url());
+	return config_str("github", "api_url", own);
 }
 
 const char *html_url(void)
 {
-	return config_str("github", "html_url", "https://github.example.com");
+	return config_str("github", "html_url", api_url());
 }
 
 static void fail(struct req *q, int status, const char *message)
@@ -250,6 +253,24 @@ static const struct route routes[] = {
 	{"PATCH", "/repos/{}/{}/pulls/{}", patch_pull},
 };
 
+/* The page behind html_url, for people: plain text. */
+static void get_page(struct req *q)
+{
+	json_t *p = pull_or_404(q);
+	if (!p)
+		return;
+	AUTO(buf_release) struct buf page = BUF(HTTP_BODY_MAX);
+	buf_addf(&page, "%s #%s (%s%s)\n%s/%s: %s <- %s\n\n%s\n", jstr(p, "title", ""), q->param[2],
+		jstr(p, "state", ""), json_is_true(json_object_get(p, "draft")) ? ", draft" : "",
+		q->param[0], q->param[1], jstr(p, "base", ""), jstr(p, "head", ""),
+		jstr(p, "body", ""));
+	answer_text(q, 200, "text/plain; charset=utf-8", page.data);
+}
+
+static const struct route open_routes[] = {
+	{"GET", "/{}/{}/pull/{}", get_page},
+};
+
 static bool authentic(const struct req *q)
 {
 	const char *given = req_header(q, "Authorization"),
@@ -273,6 +294,8 @@ void github_answer(struct req *q)
 	answer_header(q, "x-ratelimit-used", "1");
 	answer_header(q, "x-ratelimit-resource", "core");
 	answer_header(q, "x-ratelimit-reset", "%lld", (long long)(q->begun_ms / 1000 + 3600));
+	if (route_run(q, open_routes, ARRAY_LEN(open_routes)))
+		return;
 	if (!req_header(q, "User-Agent"))
 		answer_text(q, 403, "text/plain",
 			"\r\nRequest forbidden by administrative rules. Please make sure your "
