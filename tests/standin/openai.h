@@ -23,6 +23,9 @@ void openai_turn_end(struct req *q);
 /** Makes the answer a stream of events at the configured pace. */
 void openai_begin_stream(struct req *q);
 
+/** Answers with the response as a stream. */
+void openai_stream_response(struct req *q, const json_t *response);
+
 void openai_post_responses(struct req *q);
 void openai_post_chat(struct req *q);
 

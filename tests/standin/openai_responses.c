@@ -7,10 +7,7 @@
 
 #include "lib/mem.h"
 #include "tests/standin/openai.h"
-#include "tests/standin/sse.h"
 #include "tests/standin/world.h"
-
-#define PIECE 24
 
 static const char *const known[] = {"model", "input", "instructions", "reasoning", "text",
 	"max_output_tokens", "tools", "tool_choice", "store", "include", "previous_response_id",
@@ -209,118 +206,6 @@ static json_t *response_of(struct req *q, const json_t *turn)
 	return r;
 }
 
-/* ---- the stream ---- */
-
-struct stream {
-	struct buf *out;
-	json_int_t number;
-};
-
-static void event(struct stream *s, const char *type, json_t *data)
-{
-	json_object_set_new(data, "type", json_string(type));
-	json_object_set_new(data, "sequence_number", json_integer(s->number++));
-	sse_event(s->out, type, data);
-}
-
-static void whole(struct stream *s, const char *type, const json_t *response, const char *status)
-{
-	json_t *copy = json_copy((json_t *)response);
-	if (status) {
-		json_object_set_new(copy, "status", json_string(status));
-		json_object_set_new(copy, "output", json_array());
-		json_object_set_new(copy, "usage", json_null());
-	}
-	event(s, type, json_pack("{s:o}", "response", copy));
-}
-
-static json_t *place(const json_t *item, size_t index, bool part)
-{
-	json_t *data = json_pack("{s:O, s:I}", "item_id", json_object_get(item, "id"),
-		"output_index", (json_int_t)index);
-	if (part)
-		json_object_set_new(data, "content_index", json_integer(0));
-	return data;
-}
-
-static void deltas(struct stream *s, const char *type, const json_t *item, size_t index, bool part,
-	const char *text)
-{
-	while (*text) {
-		size_t n = sse_piece(text, PIECE);
-		json_t *data = place(item, index, part);
-		json_object_set_new(data, "delta", json_stringn(text, n));
-		if (strcmp(type, "response.output_text.delta") == 0)
-			json_object_set_new(data, "logprobs", json_array());
-		event(s, type, data);
-		text += n;
-	}
-}
-
-static void stream_message(struct stream *s, const json_t *item, size_t index)
-{
-	json_t *part = json_array_get(json_object_get(item, "content"), 0);
-	bool refusal = is(part, "refusal");
-	const char *member = refusal ? "refusal" : "text", *text = jstr(part, member, "");
-	json_t *empty = json_copy(part), *data = place(item, index, true);
-	json_object_set_new(empty, member, json_string(""));
-	json_object_set_new(data, "part", empty);
-	event(s, "response.content_part.added", data);
-	deltas(s, refusal ? "response.refusal.delta" : "response.output_text.delta", item, index,
-		true, text);
-	data = place(item, index, true);
-	json_object_set_new(data, member, json_string(text));
-	if (!refusal)
-		json_object_set_new(data, "logprobs", json_array());
-	event(s, refusal ? "response.refusal.done" : "response.output_text.done", data);
-	data = place(item, index, true);
-	json_object_set(data, "part", part);
-	event(s, "response.content_part.done", data);
-}
-
-static void stream_call(struct stream *s, const json_t *item, size_t index)
-{
-	const char *arguments = jstr(item, "arguments", "");
-	deltas(s, "response.function_call_arguments.delta", item, index, false, arguments);
-	json_t *data = place(item, index, false);
-	json_object_set_new(data, "arguments", json_string(arguments));
-	json_object_set(data, "name", json_object_get(item, "name"));
-	event(s, "response.function_call_arguments.done", data);
-}
-
-static void stream_item(struct stream *s, json_t *item, size_t index)
-{
-	json_t *early = json_copy(item);
-	if (!is(item, "reasoning"))
-		json_object_set_new(early, "status", json_string("in_progress"));
-	if (is(item, "message"))
-		json_object_set_new(early, "content", json_array());
-	if (is(item, "function_call"))
-		json_object_set_new(early, "arguments", json_string(""));
-	event(s, "response.output_item.added",
-		json_pack("{s:I, s:o}", "output_index", (json_int_t)index, "item", early));
-	if (is(item, "message"))
-		stream_message(s, item, index);
-	if (is(item, "function_call"))
-		stream_call(s, item, index);
-	event(s, "response.output_item.done",
-		json_pack("{s:I, s:O}", "output_index", (json_int_t)index, "item", item));
-}
-
-static void stream_response(struct req *q, const json_t *response)
-{
-	openai_begin_stream(q);
-	struct stream s = {.out = &q->out};
-	whole(&s, "response.created", response, "in_progress");
-	whole(&s, "response.in_progress", response, "in_progress");
-	size_t i;
-	json_t *item;
-	json_array_foreach (json_object_get(response, "output"), i, item)
-		stream_item(&s, item, i);
-	autofree char *end = xasprintf("response.%s", jstr(response, "status", "completed"));
-	whole(&s, end, response, NULL);
-}
-
 void openai_post_responses(struct req *q)
 {
 	const json_t *input = json_object_get(q->json, "input");
@@ -335,7 +220,7 @@ void openai_post_responses(struct req *q)
 	json_t *response = response_of(q, turn);
 	json_object_set(q->note, "usage", json_object_get(response, "usage"));
 	if (json_is_true(json_object_get(q->json, "stream")))
-		stream_response(q, response);
+		openai_stream_response(q, response);
 	else
 		answer_json(q, 200, json_incref(response));
 	json_decref(response);

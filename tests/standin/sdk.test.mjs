@@ -2,12 +2,10 @@
 // Prints TAP. Env: STANDIN_BIN the program, SDK_MODULES a folder whose node_modules has the
 // packages of package.json (default: beside this file).
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { run, start } from './standin.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const modules = resolve(process.env.SDK_MODULES || here);
@@ -16,38 +14,13 @@ const { default: Anthropic } = require('@anthropic-ai/sdk');
 const { default: OpenAI } = require('openai');
 
 const MODEL = 'claude-sonnet-5-5';
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-// ---- the stand-in ----
-
-const dir = mkdtempSync(join(tmpdir(), 'standin-sdk-'));
-writeFileSync(join(dir, 'config.json'), JSON.stringify({
+const standin = await start({
 	jira: { email: 'ai@example.com', token: 'jira-token', ai_account: 'ai', human_account: 'human' },
 	anthropic: { key: 'anthropic-key' },
 	openai: { key: 'openai-key' },
-}));
-const server = spawn(process.env.STANDIN_BIN || 'build/standin',
-	['--config', join(dir, 'config.json'), '--port-file', join(dir, 'port'), '--die-with-parent'],
-	{ stdio: ['ignore', 'inherit', 'inherit'] });
-const ended = new Promise((done) => server.on('exit', (code, signal) => done(code ?? signal)));
-
-async function port() {
-	for (let i = 0; i < 500; i++) {
-		try {
-			const text = readFileSync(join(dir, 'port'), 'utf8');
-			if (text.endsWith('\n')) return Number(text);
-		} catch { /* not yet */ }
-		await sleep(20);
-	}
-	throw new Error('the stand-in did not start');
-}
-const base = `http://127.0.0.1:${await port()}`;
-
-async function control(method, path, body) {
-	const answer = await fetch(`${base}/_control${path}`, { method, body: body && JSON.stringify(body) });
-	assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
-	return answer.status === 204 ? null : answer.json();
-}
+});
+const { base, control } = standin;
 const play = (match, turns, more = {}) => control('POST', '/script', { name: match, match, turns, ...more });
 
 const claude = new Anthropic({ apiKey: 'anthropic-key', baseURL: `${base}/anthropic`, maxRetries: 0 });
@@ -374,23 +347,4 @@ const tests = {
 	},
 };
 
-// ---- TAP ----
-
-let failed = 0;
-const names = Object.keys(tests).filter((n) => !process.argv[2] || n.includes(process.argv[2]));
-console.log(`1..${names.length + 1}`);
-for (const [i, name] of names.entries()) {
-	try {
-		await tests[name]();
-		console.log(`ok ${i + 1} - ${name}`);
-	} catch (e) {
-		failed++;
-		console.log(`not ok ${i + 1} - ${name}`);
-		console.log(String(e.stack || e).replace(/^/gm, '# '));
-	}
-}
-server.kill('SIGTERM');
-const end = await ended;
-console.log(`${end === 0 ? 'ok' : 'not ok'} ${names.length + 1} - standin_ends_cleanly${end === 0 ? '' : ` # ${end}`}`);
-rmSync(dir, { recursive: true });
-process.exit(failed || end !== 0 ? 1 : 0);
+await run(tests, standin.stop);
