@@ -33,10 +33,4 @@ bool ask_shows_thinking(const struct ask *ask);
  */
 void anthropic_stream(struct buf *out, const json_t *message, bool cut_input);
 
-/** Appends one server-sent event with compact JSON (taken over). */
-void sse_event(struct buf *out, const char *name, json_t *data);
-
-/** The next piece of a text for a delta: at most n bytes, whole characters. */
-size_t sse_piece(const char *s, size_t n);
-
 #endif

@@ -7,28 +7,10 @@
 
 #include "lib/mem.h"
 #include "tests/standin/anthropic.h"
+#include "tests/standin/sse.h"
 #include "tests/standin/world.h"
 
 #define PIECE 24
-
-void sse_event(struct buf *out, const char *name, json_t *data)
-{
-	autofree char *text = json_dumps(data, JSON_COMPACT);
-	json_decref(data);
-	if (name)
-		buf_addf(out, "event: %s\n", name);
-	buf_addf(out, "data: %s\n\n", text ? text : "{}");
-}
-
-size_t sse_piece(const char *s, size_t n)
-{
-	size_t len = strlen(s);
-	if (len <= n)
-		return len;
-	while (n > 1 && ((unsigned char)s[n] & 0xc0) == 0x80)
-		n--;
-	return n;
-}
 
 static void delta(struct buf *out, size_t index, const char *type, const char *member,
 	const char *s, size_t n)

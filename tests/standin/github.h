@@ -31,6 +31,17 @@ json_t *view_pull(const json_t *pull, bool whole);
 
 const char *api_url(void);
 const char *html_url(void);
+void github_fail(struct req *q, int status, const char *message);
+
+/* ---- github_pull.c: routes ---- */
+
+/** The bare repository of the path's owner and name, or answers 404. */
+const char *github_path_or_404(struct req *q);
+void github_post_pull(struct req *q);
+void github_get_pulls(struct req *q);
+void github_get_pull(struct req *q);
+void github_patch_pull(struct req *q);
+void github_get_page(struct req *q);
 bool github_control(struct req *q);
 
 #endif

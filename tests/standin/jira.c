@@ -76,7 +76,7 @@ static void get_server_info(struct req *q)
 	autofree char *now = time_jira(world_now_ms());
 	answer_json(q, 200,
 		json_pack("{s:s, s:s, s:[i,i,i], s:s, s:i, s:s, s:s}", "baseUrl",
-			config_str("jira", "site_url", ""), "version", "1001.0.0-SNAPSHOT",
+			config_str("jira", "site_url", world_url()), "version", "1001.0.0-SNAPSHOT",
 			"versionNumbers", 1001, 0, 0, "deploymentType", "Cloud", "buildNumber",
 			100290, "serverTitle", "Jira (stand-in)", "serverTime", now));
 }
@@ -90,6 +90,33 @@ static void get_issue_types(struct req *q)
 		json_pack("{s:i, s:i, s:i, s:o}", "startAt", 0, "maxResults", 50, "total",
 			(int)issue_types_count, "issueTypes", list));
 }
+
+/* The page that a person's link leads to: plain text. */
+static void get_page(struct req *q)
+{
+	const json_t *issue = jira_issue_or_404(q);
+	if (!issue)
+		return;
+	AUTO(buf_release) struct buf page = BUF(HTTP_BODY_MAX);
+	autofree char *text = adf_text(json_object_get(issue, "description"));
+	json_t *assignee = view_user(jstr(issue, "assignee", NULL)), *c;
+	buf_addf(&page, "%s %s: %s\n%s, assigned to %s\n\n%s\n", jstr(issue, "type", ""),
+		jstr(issue, "key", ""), jstr(issue, "summary", ""), jstr(issue, "status", ""),
+		jstr(assignee, "displayName", "nobody"), text);
+	json_decref(assignee);
+	size_t i;
+	json_array_foreach (json_object_get(issue, "comments"), i, c) {
+		autofree char *words = adf_text(json_object_get(c, "body"));
+		json_t *author = view_user(jstr(c, "author", ""));
+		buf_addf(&page, "\n---- %s\n%s\n", jstr(author, "displayName", ""), words);
+		json_decref(author);
+	}
+	answer_text(q, 200, "text/plain; charset=utf-8", page.data);
+}
+
+static const struct route open_routes[] = {
+	{"GET", "/browse/{}", get_page},
+};
 
 static const struct route routes[] = {
 	{"GET", "/rest/api/3/myself", get_myself},
@@ -119,6 +146,8 @@ static const struct route routes[] = {
 void jira_answer(struct req *q)
 {
 	answer_header(q, "X-AREQUESTID", "%lld", (long long)q->begun_ms);
+	if (route_run(q, open_routes, ARRAY_LEN(open_routes)))
+		return;
 	if (!authentic(q)) {
 		answer_header(q, "WWW-Authenticate", "OAuth realm=\"stand-in\"");
 		answer_header(q, "X-Seraph-Loginreason", "AUTHENTICATED_FAILED");
@@ -126,6 +155,11 @@ void jira_answer(struct req *q)
 			json_pack("{s:s, s:i}", "message",
 				"Client must be authenticated to access this resource.",
 				"status-code", 401));
+		return;
+	}
+	const char *type = req_header(q, "Content-Type");
+	if (q->body.len && (!type || strncmp(type, "application/json", 16) != 0)) {
+		answer_empty(q, 415);
 		return;
 	}
 	if (!strcmp(q->rest, "/rest/api/3/search")) {

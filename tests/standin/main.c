@@ -78,6 +78,7 @@ static err_t run(const struct options *o)
 	ERR_TRY(jira_seed(config_get("jira", "issues")));
 	int port;
 	ERR_TRY(http_start(o->port ? o->port : (int)jint(config_top("listen"), "port", 0), &port));
+	world_set_port(port);
 	ERR_TRY(tell_port(o, port));
 	sigset_t wait;
 	sigemptyset(&wait);

@@ -18,6 +18,7 @@ static json_t *config_file; /* as read */
 static json_t *config;      /* as changed since */
 static json_t *state;
 static int64_t advanced_ms;
+static char url[64];
 
 static const char *state_path(void)
 {
@@ -121,6 +122,16 @@ void config_merge(const json_t *changes)
 	json_t *copy = json_deep_copy(changes);
 	json_object_update_recursive(config, copy);
 	json_decref(copy);
+}
+
+void world_set_port(int port)
+{
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d", port);
+}
+
+const char *world_url(void)
+{
+	return url;
 }
 
 int64_t world_now_ms(void)

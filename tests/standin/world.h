@@ -37,6 +37,10 @@ json_t *config_get(const char *section, const char *name); /* NULL when absent *
 json_t *config_top(const char *name);
 void config_merge(const json_t *changes);
 
+/** http://127.0.0.1:PORT, once the server listens. Borrowed. */
+const char *world_url(void);
+void world_set_port(int port);
+
 /** Milliseconds since 1970, real time plus what tests advanced. */
 int64_t world_now_ms(void);
 void world_advance_ms(int64_t ms);
