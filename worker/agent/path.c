@@ -13,60 +13,28 @@
 #include <unistd.h>
 
 #include "lib/mem.h"
+#include "worker/agent/unseen.h"
 
 #define MAX_PATH_LEN 4095
 #define MAX_NAME_LEN 255
-
-/* Code points that are not seen: a name with one of them looks like another. */
-static const struct {
-	uint32_t from, to;
-} invisible[] = {{0xad, 0xad}, {0x34f, 0x34f}, {0x61c, 0x61c}, {0x115f, 0x1160}, {0x17b4, 0x17b5},
-	{0x180b, 0x180f}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0x3164, 0x3164},
-	{0xfe00, 0xfe0f}, {0xfeff, 0xfeff}, {0xffa0, 0xffa0}, {0xfff9, 0xfffb}, {0x1bca0, 0x1bca3},
-	{0xe0000, 0xe0fff}};
 
 static const char *const devices[] = {"con", "prn", "aux", "nul", "com1", "com2", "com3", "com4",
 	"com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6",
 	"lpt7", "lpt8", "lpt9"};
 
-/* Reads one code point. @return its bytes, 0 when they are not UTF-8 */
-static size_t code_point(const unsigned char *p, size_t len, uint32_t *ret)
-{
-	size_t n = p[0] < 0x80                    ? 1
-		   : p[0] >= 0xc2 && p[0] <= 0xdf ? 2
-		   : (p[0] & 0xf0) == 0xe0        ? 3
-		   : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4
-						  : 0;
-	if (n == 0 || n > len)
-		return 0;
-	uint32_t c = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if ((n == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
-		(n == 4 && (c < 0x10000 || c > 0x10ffff)))
-		return 0;
-	*ret = c;
-	return n;
-}
-
 static const char *refuse_bytes(const char *path, size_t len)
 {
-	const unsigned char *p = (const unsigned char *)path;
 	for (size_t i = 0; i < len;) {
 		uint32_t c;
-		size_t n = code_point(p + i, len - i, &c);
+		size_t n = utf8_read(path + i, len - i, &c);
 		if (n == 0)
 			return "it is not valid UTF-8";
 		if (c < 0x20 || (c >= 0x7f && c < 0xa0))
 			return "it holds a control character";
 		if (c == '\\')
 			return "it holds a backslash; folders are separated by /";
-		for (size_t k = 0; k < ARRAY_LEN(invisible); k++)
-			if (c >= invisible[k].from && c <= invisible[k].to)
-				return "it holds an invisible character";
+		if (is_unseen(c))
+			return "it holds an invisible character";
 		i += n;
 	}
 	return NULL;

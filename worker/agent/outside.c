@@ -1,0 +1,80 @@
+/* Cleaning of outside texts. Called by worker/steps/context.c and edit.c. */
+#define _GNU_SOURCE
+#include "worker/agent/outside.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "lib/mem.h"
+#include "lib/redact.h"
+#include "lib/text.h"
+#include "worker/agent/unseen.h"
+
+#define WORK_MAX (8u << 20)
+
+/* The tags of templates/prompts: a text that closes one would speak with our voice. */
+static const char *const tags[] = {"task", "title", "description", "labels", "parent", "comment",
+	"files", "package_scripts", "project_file", "finding", "output"};
+
+static int drop_comments(const struct buf *in, struct buf *out)
+{
+	int dropped = 0;
+	const char *p = in->data;
+	for (const char *begin; (begin = strstr(p, "<!--")); dropped++) {
+		const char *end = strstr(begin, "-->");
+		buf_add(out, p, (size_t)(begin - p));
+		p = end ? end + 3 : in->data + in->len;
+	}
+	buf_adds(out, p);
+	return dropped;
+}
+
+static bool closes_tag(const char *s)
+{
+	if (s[0] != '<' || s[1] != '/')
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(tags); i++) {
+		size_t n = strlen(tags[i]);
+		if (strncasecmp(s + 2, tags[i], n) == 0 && strchr("> \t\n", s[2 + n]))
+			return true;
+	}
+	return false;
+}
+
+/* An emoji's variation selector or joiner is no disguise: dropped, but not counted. */
+static bool is_harmless(uint32_t c)
+{
+	return c == 0xfe0f || c == 0x200d || c == 0xad || c == 0xfeff;
+}
+
+static int drop_unseen(const struct buf *in, struct buf *out)
+{
+	int dropped = 0;
+	for (size_t i = 0; i < in->len;) {
+		uint32_t c = 0;
+		size_t n = utf8_read(in->data + i, in->len - i, &c);
+		if (n == 0)
+			n = 1;
+		if (is_unseen(c))
+			dropped += !is_harmless(c);
+		else if (closes_tag(in->data + i))
+			buf_adds(out, "< ");
+		else
+			buf_add(out, in->data + i, n);
+		i += n;
+	}
+	return dropped;
+}
+
+int outside_text(struct buf *out, const char *s, size_t len, size_t max)
+{
+	AUTO(buf_release)
+	struct buf clean = BUF(WORK_MAX),
+		   seen = BUF(WORK_MAX), bare = BUF(WORK_MAX);
+	text_clean(&clean, s, len);
+	int dropped = drop_comments(&clean, &bare);
+	dropped += drop_unseen(&bare, &seen);
+	redact_buf(&seen);
+	text_middle(out, seen.data, seen.len, max);
+	return dropped;
+}
