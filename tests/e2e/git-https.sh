@@ -25,7 +25,7 @@ start() {
 	user=''
 	[ "$(id -u)" -ne 0 ] || user='user root;'
 	sed -e "s|@DIR@|$dir|g" -e "s|@PORT@|$1|g" -e "s|@USER@|$user|" "$here/git-https.conf.in" >"$dir/nginx.conf"
-	env -i PATH="$PATH" HOME="$dir" fcgiwrap -c 2 -s "unix:$dir/fcgi.sock" >"$dir/fcgiwrap.log" 2>&1 &
+	env -i PATH="$PATH" HOME="$dir" fcgiwrap -c 1 -s "unix:$dir/fcgi.sock" >"$dir/fcgiwrap.log" 2>&1 &
 	echo $! >"$dir/fcgiwrap.pid"
 	tries=0
 	until [ -S "$dir/fcgi.sock" ]; do

@@ -79,10 +79,10 @@ void sample_make(struct git_sample *sample)
 	*sample = (struct git_sample){.folder = "/tmp/airunner-git-XXXXXX"};
 	assert_non_null(mkdtemp(sample->folder));
 	setenv("GH_TOKEN", SAMPLE_TOKEN, 1);
-	no_error(settings_load(
-		&(struct settings_options){.program = PROGRAM_WORKER,
-			.default_db_user = "air_worker",
-			.overrides = (const char *[]){"REPOS_CONFIG_PATH=/nowhere", NULL}},
+	no_error(settings_load(&(struct settings_options){.program = PROGRAM_WORKER,
+				       .default_db_user = "air_worker",
+				       .overrides = (const char *[]){"REPOS_CONFIG_PATH=/nowhere",
+					       "AIRUNNER_RETRY_BASE_MS=20", NULL}},
 		&sample->set));
 	no_error(git_start(sample->set));
 	sample->remote_path = xasprintf("%s/remote.git", sample->folder);

@@ -195,8 +195,9 @@ static void unknown_authority_is_not_trusted(void **state)
 {
 	(void)state;
 	err_t e = fetch(SAMPLE_TOKEN, false, "git/team/sample.git");
-	assert_int_equal(err_code(e), ERR_NETWORK);
+	assert_int_equal(err_code(e), ERR_CONFIG);
 	assert_non_null(strstr(err_text(e), "certificate"));
+	assert_non_null(strstr(err_text(e), "AIRUNNER_CA_FILE"));
 }
 
 static void unknown_repository_is_not_found(void **state)

@@ -160,6 +160,19 @@ static void nobody_listening_is_a_network_error(void **state)
 	assert_int_equal(err_code(list_with("http://127.0.0.1:1/x.git", 0, 0)), ERR_NETWORK);
 }
 
+static void outage_is_tried_again_and_a_refusal_is_not(void **state)
+{
+	(void)state;
+	const struct canned_reply replies[] = {
+		{.raw = "HTTP/1.1 503 Later\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+		{.raw = "HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
+	};
+	struct canned *server = canned_start(replies, 2);
+	assert_int_equal(err_code(fetch_with(canned_url(server), NULL)), ERR_FORBIDDEN);
+	assert_int_equal(canned_count(server), 2);
+	canned_stop(server);
+}
+
 static void token_goes_only_where_it_belongs(void **state)
 {
 	(void)state;
@@ -198,6 +211,7 @@ int main(void)
 		cmocka_unit_test(bad_answers_have_codes_and_words),
 		cmocka_unit_test(redirects_in_a_circle_end),
 		cmocka_unit_test(nobody_listening_is_a_network_error),
+		cmocka_unit_test(outage_is_tried_again_and_a_refusal_is_not),
 		cmocka_unit_test(token_goes_only_where_it_belongs),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -29,6 +29,13 @@ static void open_tree(struct fixture *f)
 	no_error(work_tree_open(store, 1, f->sample.head, &f->tree));
 }
 
+static void close_tree(struct fixture *f)
+{
+	struct store *store = work_tree_store(f->tree);
+	work_tree_close(f->tree);
+	store_close(store);
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = xcalloc(1, sizeof *f);
@@ -41,7 +48,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	work_tree_close(f->tree);
+	close_tree(f);
 	sample_remove(&f->sample);
 	free(f);
 	return 0;
@@ -293,7 +300,7 @@ static void lfs_files_may_not_be_changed(void **state)
 		{"a.png", "version https://git-lfs.github.com/spec/v1\n", 0},
 		{NULL, NULL, 0},
 	};
-	work_tree_close(f->tree);
+	close_tree(f);
 	sample_commit(&f->sample, "main", files, f->sample.head, f->sample.head);
 	open_tree(f);
 	sample_write(path_of(f), "b.txt", "fine\n");
@@ -313,7 +320,7 @@ static void slot_is_set_in_order_for_the_next_run(void **state)
 	sample_write(path_of(f), "node_modules/m/index.js", "m\n");
 	in_tree(f, "src/b.ts", path, sizeof path);
 	assert_int_equal(unlink(path), 0);
-	work_tree_close(f->tree);
+	close_tree(f);
 	open_tree(f);
 	assert_true(sample_exists(path_of(f), "node_modules/m/index.js"));
 	assert_false(sample_exists(path_of(f), "stray"));
@@ -328,7 +335,7 @@ static void killed_run_leaves_the_slot_dirty_and_a_broken_index_is_not_trusted(v
 	char path[256];
 	snprintf(path, sizeof path, "%s.dirty", path_of(f));
 	assert_int_equal(access(path, F_OK), 0);
-	work_tree_close(f->tree);
+	close_tree(f);
 	assert_int_not_equal(access(path, F_OK), 0);
 	sample_write(f->sample.repo.workdir, "tree-1.dirty", "");
 	sample_write(f->sample.repo.workdir, "tree-1.index", "rubbish");
@@ -340,7 +347,7 @@ static void killed_run_leaves_the_slot_dirty_and_a_broken_index_is_not_trusted(v
 static void tree_that_cannot_be_put_in_order_is_made_anew(void **state)
 {
 	struct fixture *f = *state;
-	work_tree_close(f->tree);
+	close_tree(f);
 	sample_write(f->sample.repo.workdir, "tree-1.index", "rubbish"); /* not marked dirty */
 	open_tree(f);
 	expect_changes(f, "");

@@ -125,7 +125,12 @@ static err_t push_one(struct store *store, const struct push_ref *ref)
 
 err_t store_push(struct store *store, const struct push_ref *refs, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		ERR_TRY(push_one(store, &refs[i]));
-	return NULL;
+	err_t e = NULL;
+	for (size_t i = 0; i < count && !e; i++) {
+		int n = 0;
+		do /* again is harmless: a ref that arrived counts as pushed */
+			e = push_one(store, &refs[i]);
+		while (remote_again(store, n++, &e));
+	}
+	return e;
 }

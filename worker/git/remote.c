@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "worker/run.h"
@@ -119,7 +120,20 @@ err_t remote_error(struct remote *remote, int rc, const char *what)
 	return store_error(rc, "%s %s", what, remote->store->url);
 }
 
-err_t remote_fetch(struct store *store, const char *spec)
+bool remote_again(struct store *store, int n, err_t *e)
+{
+	if (!*e || store->transport != REPO_HTTPS || !err_can_retry(err_code(*e)) ||
+		n >= HTTP_RETRIES)
+		return false;
+	struct err failed = **e; /* waiting may make other errors */
+	log_debug("git: try %d failed: %s", n + 1, failed.text);
+	err_t stopped =
+		http_wait(http_retry_wait_ms(store->set, NULL, n), store->alive, store->alive_arg);
+	*e = stopped ? stopped : err_new(failed.code, "%s", failed.text);
+	return !stopped;
+}
+
+static err_t fetch_once(struct store *store, const char *spec)
 {
 	AUTO(remote_close) struct remote remote;
 	ERR_TRY(remote_open(store, &remote));
@@ -132,4 +146,14 @@ err_t remote_fetch(struct store *store, const char *spec)
 	git_strarray specs = {.strings = (char *[]){(char *)spec}, .count = 1};
 	int rc = git_remote_fetch(remote.handle, &specs, &options, NULL);
 	return rc < 0 ? remote_error(&remote, rc, "fetch") : NULL;
+}
+
+err_t remote_fetch(struct store *store, const char *spec)
+{
+	err_t e;
+	int n = 0;
+	do
+		e = fetch_once(store, spec);
+	while (remote_again(store, n++, &e));
+	return e;
 }

@@ -30,6 +30,13 @@ void remote_close(struct remote *remote);
 /** What failed: the transport's own error, else libgit2's. */
 err_t remote_error(struct remote *remote, int rc, const char *what);
 
+/**
+ * After try number n (0 first) failed with e: waits and says whether to try again. Only what the
+ * network or the server may get over is tried again, HTTP_RETRIES times; e is kept when not, or
+ * replaced by what alive said.
+ */
+bool remote_again(struct store *store, int n, err_t *e);
+
 err_t remote_fetch(struct store *store, const char *spec);
 
 #endif

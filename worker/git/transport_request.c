@@ -100,6 +100,10 @@ static err_t failure(const struct request *request)
 		return NULL;
 	case CURLE_OPERATION_TIMEDOUT:
 		return err_new(ERR_TIMEOUT, "the server did not answer in time: %s", detail);
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return err_new(ERR_CONFIG,
+			"%s; an authority of your own is named by AIRUNNER_CA_FILE", detail);
 	default:
 		return err_new(ERR_NETWORK, "%s", detail);
 	}

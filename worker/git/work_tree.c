@@ -200,7 +200,6 @@ void work_tree_close(struct work_tree *tree)
 		(void)unlink(
 			tree->dirty_path); /* a mark that stays costs the next run some time only */
 	git_repository_free(tree->repo);
-	store_close(tree->store);
 	for (size_t i = 0; i < tree->refused_count; i++)
 		free(tree->refused[i]);
 	free(tree->path);

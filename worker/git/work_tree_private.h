@@ -7,7 +7,7 @@
 #define REFUSED_MAX 16
 
 struct work_tree {
-	struct store *store;  /* owned */
+	struct store *store;  /* borrowed */
 	git_repository *repo; /* a second handle of the store, with the work tree set */
 	char *path;
 	char *index_path; /* outside the tree, so that no command can write it */

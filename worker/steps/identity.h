@@ -1,0 +1,15 @@
+/* Who commits and tags are by. */
+#ifndef AIRUNNER_IDENTITY_H
+#define AIRUNNER_IDENTITY_H
+
+#include "lib/settings.h"
+#include "worker/git/store.h"
+
+/** "AI Runner" with the AI account's address, so that Jira and the forge know it. Borrows from set. */
+static inline struct git_identity git_identity_of(const struct settings *set)
+{
+	const char *email = settings_str(set, S_JIRA_EMAIL);
+	return (struct git_identity){"AI Runner", *email ? email : "ai-runner@localhost"};
+}
+
+#endif
