@@ -398,6 +398,18 @@ UPDATE run_messages SET tree = ? WHERE run_messages.run_id = ? AND conv = ? AND 
 
 -- ============================== checks (worker/check) ==============================
 
+-- name: baseline_get
+-- in: repo_id, tree, check_name, tool_key
+-- out: result
+SELECT result FROM baselines WHERE repo_id = ? AND tree = ? AND check_name = ? AND tool_key = ?;
+
+-- FENCED
+-- name: baseline_put
+-- in: tree, check_name, tool_key, result, id, fence
+REPLACE INTO baselines (repo_id, tree, check_name, tool_key, result)
+SELECT repo_id, ?, ?, ?, ? FROM runs
+WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+
 -- ============================== outbox (worker/outbox) ==============================
 
 -- FENCED, but for the closing report (last input 1), which a cancellation does not stop.

@@ -53,7 +53,7 @@ static char *make_key(const char *file, const char *code, const char *what)
 
 static json_t *number(int n)
 {
-	return n > 0 ? json_integer(n) : json_null();
+	return n > 0 ? json_integer(n) : NULL; /* then the member is left out */
 }
 
 void finding_add(json_t *findings, const char *tree, const struct finding *f)
@@ -67,7 +67,7 @@ void finding_add(json_t *findings, const char *tree, const struct finding *f)
 	const char *plain = file && text_starts(file, "./") ? file + 2 : file;
 	autofree char *key = make_key(plain, code, f->key ? f->key : message);
 	json_array_append_new(
-		findings, json_pack("{s:s, s:s?, s:o, s:o, s:o, s:s, s:s, s:s, s:o}", "check",
+		findings, json_pack("{s:s, s:s*, s:o*, s:o*, s:o, s:s, s:s, s:s, s:o}", "check",
 				  f->check, "file", plain, "line", number(f->line), "col",
 				  number(f->col), "code", text_json(code), "message", message,
 				  "category", error_category_name(classify(code, message)), "hint",

@@ -1,6 +1,7 @@
 /*
  * Findings: what a check objects to, as JSON objects
- *   {check, file | null, line | null, col | null, code, message, category, hint, key}
+ *   {check, file, line, col, code, message, category, hint, key}
+ * file, line and col are left out where there is none.
  * message is clean one- or few-line text of at most FINDING_TEXT bytes without paths of this
  * machine; key is what tells the same finding of two trees: file, code and message without numbers,
  * never the line.
