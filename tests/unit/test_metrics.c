@@ -58,7 +58,7 @@ static void completed_run_has_every_member_and_its_figures(void **state)
 		json_pack("{s:i, s:i, s:i}", "files_changed", 3, "lines_added", 20, "lines_removed",
 			4));
 	json_object_set_new(ctx.state, "tag", json_pack("{s:s}", "name", "rollback/a-1/x"));
-	json_auto_t *m = run_metrics_json(&ctx, RUN_COMPLETED, NULL, NULL);
+	json_auto_t *m = run_metrics_json(&ctx, RUN_COMPLETED, "not an error", "none");
 	for (size_t i = 0; i < ARRAY_LEN(members); i++)
 		if (!json_object_get(m, members[i]))
 			fail_msg("%s is missing", members[i]);
@@ -72,6 +72,7 @@ static void completed_run_has_every_member_and_its_figures(void **state)
 	json_object_foreach (some, name, want)
 		if (!json_equal(json_object_get(m, name), want))
 			fail_msg("%s differs", name);
+	assert_true(json_is_null(json_object_get(m, "error_message")));
 	assert_true(json_is_true(json_object_get(m, "pre_commit_passed")));
 	assert_true(json_is_true(json_object_get(m, "tests_passed")));
 	assert_int_equal(json_integer_value(json_object_get(m, "lines_added")), 20);

@@ -176,8 +176,18 @@ static void cancelled_run_sends_nothing_but_its_closing_report(void **state)
 	with_db_sql(db, "UPDATE runs SET cancel_at = NOW(3)");
 	assert_int_equal(err_code(comment(NULL)), ERR_CANCELLED);
 	assert_int_equal(service.sent, 0);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM outbox"), 0);
 	assert_null(effect(EFFECT_JIRA_COMMENT, "report", true, NULL));
 	assert_int_equal(service.sent, 1);
+}
+
+static void cancellation_after_storing_still_sends_nothing(void **state)
+{
+	(void)state;
+	left_sending(-1);
+	with_db_sql(db, "UPDATE runs SET cancel_at = NOW(3)");
+	assert_int_equal(err_code(comment(NULL)), ERR_CANCELLED);
+	assert_int_equal(service.sent + service.looked, 0);
 }
 
 static void sending_row_is_looked_up_and_not_sent_again(void **state)
@@ -308,6 +318,7 @@ int main(void)
 		TEST(lost_fence_sends_nothing),
 		TEST(fence_lost_between_storing_and_sending_sends_nothing),
 		TEST(cancelled_run_sends_nothing_but_its_closing_report),
+		TEST(cancellation_after_storing_still_sends_nothing),
 		TEST(sending_row_is_looked_up_and_not_sent_again),
 		TEST(sending_row_that_had_no_effect_is_sent_as_it_was_stored),
 		TEST(sending_row_is_left_alone_until_its_time),

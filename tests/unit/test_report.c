@@ -142,7 +142,7 @@ static void finished_run_reports_everything_a_reviewer_asks(void **state)
 		"- tests: passed (12 passed, 0 failed), script `test`", "left alone: 2",
 		"2 files changed, 30 lines added, 4 removed", "branch `ai/a-1`", "cost 0.0123 USD",
 		"1000 input tokens (75 % read from the cache), 200 output tokens; claude-x",
-		"2 min 5 s, 1 heal rounds, run 7", "`rollback/a-1/20260101-000000`"};
+		"2 min 5 s, heal rounds: 1, run 7", "`rollback/a-1/20260101-000000`"};
 	(void)state;
 	enum step_next next = STEP_NEXT;
 	assert_null(step_report(&ctx, &next));
