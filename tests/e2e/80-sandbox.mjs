@@ -70,7 +70,7 @@ await test('they see no processes but their own, and none outlives them', async 
 	const { readdirSync } = await import('node:fs');
 	const left = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).filter((pid) => {
 		try {
-			return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'sleep\0300\0';
+			return readFileSync(`/proc/${pid}/cmdline`, 'utf8') === 'sleep\x00300\x00';
 		} catch {
 			return false;
 		}
