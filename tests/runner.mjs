@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:f
 import { cpus } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { npmFolder, npmInstall } from './npm.mjs';
-import { BUILD, STATE, TREE } from './paths.mjs';
+import { BUILD, NPM, STATE, TREE } from './paths.mjs';
 import { Database, USERS } from './run/database.mjs';
 import { removeAtEnd } from './run/parts.mjs';
 import { sanitizerEnv, sanitizerReports } from './run/sanitizer.mjs';
@@ -162,6 +162,7 @@ async function main() {
 		try {
 			const env = {
 				...process.env, ...sanitizerEnv(reportDir), CMOCKA_MESSAGE_OUTPUT: 'TAP',
+				STANDIN_BIN: join(BUILD, 'standin'), SDK_MODULES: NPM,
 				...(suite.needsDb ? await databases.env(suite.name) : {}),
 			};
 			ran = await runSuite(suite, env);

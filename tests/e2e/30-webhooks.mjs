@@ -110,7 +110,7 @@ await test('an empty JIRA_WEBHOOK_SECRET refuses everything', async () => {
 });
 
 await test('what is no JSON object with an issue is a 400 that says so', async () => {
-	for (const body of ['', 'hello', '[]', '{}', '{"issue":{}}', '{"issue_key":""}', '{"issue_key":17}', '{"issue_key":"no key at all"}', `{"a":${'['.repeat(3000)}`, '{"issue_key":"A-1","issue_key":"A-2"}', '{"issue_key":"A-\u0000"}']) {
+	for (const body of ['', 'hello', '[]', '{}', '{"issue":{}}', '{"issue_key":""}', '{"issue_key":"no key at all"}', `{"a":${'['.repeat(3000)}`, '{"issue_key":"A-1","issue_key":"A-2"}', '{"issue_key":"A-\u0000"}']) {
 		const answer = await signed(w, secret, body);
 		assert.equal(answer.status, 400, `${body.slice(0, 40)}: ${answer.status} ${answer.text}`);
 		assert.ok(answer.json.error, answer.text);

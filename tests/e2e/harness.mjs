@@ -60,7 +60,7 @@ export class World extends Stack {
 				const file = join(state, 'run/scripts.json');
 				writeFileSync(file, JSON.stringify(scripts.filter((s) => typeof s !== 'string')));
 				return standinConfig({
-					stack: self, issues, scripts: [...scripts.filter((s) => typeof s === 'string'), file],
+					stack: self, issues, githubToken: settings.GH_TOKEN, scripts: [...scripts.filter((s) => typeof s === 'string'), file],
 					repositories: Object.fromEntries(Object.values(self.repos).map((r) => [`test/${r.name}`, r.bare])),
 				});
 			},

@@ -45,17 +45,21 @@ export const standinSettings = (names, url, state) => Object.assign({},
 
 /**
  * The stand-in's configuration.
- * @param options {stack, issues, scripts, repositories, keep: remember issues over a restart}
+ * @param options {stack, issues, scripts, repositories: {"owner/name": path}, keep: remember issues over a
+ *   restart, githubToken: another than the stand-in's own}
  */
-export function standinConfig({ stack, issues = [], scripts = [], repositories = {}, keep = false }) {
+export function standinConfig({ stack, issues = [], scripts = [], repositories = {}, keep = false, githubToken }) {
 	return {
 		listen: { port: stack.standinPort },
 		...(keep ? { state: join(stack.state, 'run/standin-state.json') } : {}),
 		scripts,
 		jira: {
+			email: 'ai@example.com', token: keptSecret(stack.state, 'standin-jira-token'),
 			site_url: `${stack.standinUrl}/jira`, ai_account: AI_ACCOUNT, human_account: HUMAN_ACCOUNT,
 			webhook_url: `${stack.url}/webhook/jira`, webhook_secret: keptSecret(stack.state, 'jira-webhook-secret'), issues,
 		},
-		github: { site_url: `${stack.standinUrl}/github`, repositories },
+		github: { token: githubToken ?? keptSecret(stack.state, 'standin-github-token'), repos: repositories, html_url: `${stack.standinUrl}/github` },
+		anthropic: { key: keptSecret(stack.state, 'standin-anthropic-key') },
+		openai: { key: keptSecret(stack.state, 'standin-openai-key') },
 	};
 }
