@@ -73,7 +73,7 @@ $(BUILD)/$(1).list: FORCE
 	$$(Q)mkdir -p $(BUILD) && echo '$(2)' | cmp -s - $$@ || echo '$(2)' >$$@
 $(BUILD)/$(1).a: $(2) $(BUILD)/$(1).list
 	$$(call say,AR,$$@)
-	$$(Q)rm -f $$@ && ar rcs $$@ $(2)
+	$$(Q)rm -f $$@ && ar qcs $$@ $(2)
 endef
 $(eval $(call archive,libcommon,$(call obj,$(LIB_SRC)) $(BUILD)/obj/gen/queries.o))
 $(eval $(call archive,libcgi,$(call obj,$(CGI_SRC))))

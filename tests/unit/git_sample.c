@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/mem.h"
-#include "worker/git/files.h"
+#include "worker/git/tree_files.h"
 
 const struct sample_file sample_files[] = {
 	{".gitignore", "/dist/\n*.log\n", 0},
@@ -104,7 +104,7 @@ void sample_make(struct git_sample *sample)
 void sample_remove(struct git_sample *sample)
 {
 	git_repository_free(sample->remote);
-	no_error(files_remove(sample->folder));
+	no_error(tree_files_remove(sample->folder));
 	settings_free(sample->set);
 	free(sample->remote_path);
 	free(sample->repo.workdir);
@@ -135,7 +135,7 @@ void sample_write(const char *folder, const char *path, const char *text)
 {
 	autofree char *full = xasprintf("%s/%s", folder, path);
 	autofree char *parent = xstrndup(full, (size_t)(strrchr(full, '/') - full));
-	no_error(files_mkdir(parent));
+	no_error(tree_files_mkdir(parent));
 	FILE *file = fopen(full, "w");
 	assert_non_null(file);
 	assert_true(fputs(text, file) >= 0);

@@ -12,7 +12,7 @@
 
 #include "lib/mem.h"
 #include "tests/unit/git_sample.h"
-#include "worker/git/files.h"
+#include "worker/git/tree_files.h"
 
 struct fixture {
 	struct git_sample sample;
@@ -220,10 +220,10 @@ static void restore_writes_through_no_link(void **state)
 	no_error(work_tree_snapshot(f->tree, NULL, with_old));
 	no_error(work_tree_restore(f->tree, with_old));
 	in_tree(f, "src", src, sizeof src);
-	no_error(files_remove(src));
+	no_error(tree_files_remove(src));
 	assert_int_equal(symlink(outside, src), 0);
 	in_tree(f, "old", src, sizeof src);
-	no_error(files_remove(src));
+	no_error(tree_files_remove(src));
 	assert_int_equal(symlink(outside, src), 0);
 	in_tree(f, "README.md", leaf, sizeof leaf);
 	assert_int_equal(unlink(leaf), 0);
@@ -357,7 +357,7 @@ static void very_deep_folders_are_removed(void **state)
 {
 	struct fixture *f = *state;
 	autofree char *top = xasprintf("%s/deep", f->sample.folder);
-	no_error(files_mkdir(top));
+	no_error(tree_files_mkdir(top));
 	char cwd[4096];
 	assert_non_null(getcwd(cwd, sizeof cwd));
 	assert_int_equal(chdir(top), 0);
@@ -366,7 +366,7 @@ static void very_deep_folders_are_removed(void **state)
 		assert_int_equal(chdir("a_rather_long_name"), 0);
 	}
 	assert_int_equal(chdir(cwd), 0);
-	no_error(files_remove(top));
+	no_error(tree_files_remove(top));
 	assert_false(sample_exists(f->sample.folder, "deep"));
 }
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "lib/mem.h"
-#include "worker/git/files.h"
+#include "worker/git/tree_files.h"
 #include "worker/git/path_rule.h"
 #include "worker/git/work_tree_private.h"
 
@@ -67,7 +67,7 @@ static err_t add(struct snapshot *snapshot, const char *path)
 	};
 	AUTO(buf_release) struct buf content = BUF(FILE_MAX);
 	enum file_kind kind;
-	ERR_TRY(files_read(snapshot->folder, path, &content, &kind));
+	ERR_TRY(tree_files_read(snapshot->folder, path, &content, &kind));
 	if (kind == FILE_OTHER)
 		return NULL; /* a pipe, a socket: nothing that git could hold */
 	git_index_entry entry = {.path = path, .mode = modes[kind]};

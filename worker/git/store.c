@@ -16,7 +16,7 @@
 
 #include "lib/mem.h"
 #include "lib/text.h"
-#include "worker/git/files.h"
+#include "worker/git/tree_files.h"
 #include "worker/git/remote.h"
 #include "worker/git/store_private.h"
 
@@ -68,7 +68,7 @@ static err_t make(const struct store *store)
 {
 	autofree char *aside = xasprintf("%s.new", store->path);
 	autofree char *exclude = xasprintf("%s/info/exclude", aside);
-	ERR_TRY(files_remove(aside));
+	ERR_TRY(tree_files_remove(aside));
 	git_repository_init_options options;
 	git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION);
 	options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKDIR |
@@ -87,14 +87,14 @@ static err_t make(const struct store *store)
 	if (rc < 0)
 		return store_error(rc, "make store %s", aside);
 	autofree char *info = xasprintf("%s/info", aside);
-	ERR_TRY(files_mkdir(info));
+	ERR_TRY(tree_files_mkdir(info));
 	ERR_TRY(write_text(exclude, EXCLUDE));
 	return rename(aside, store->path) ? err_errno("rename %s", aside) : NULL;
 }
 
 static err_t open_or_make(struct store *store)
 {
-	ERR_TRY(files_mkdir(store->workdir));
+	ERR_TRY(tree_files_mkdir(store->workdir));
 	AUTO(store_unlock) int lock = -1;
 	ERR_TRY(store_lock(store, &lock));
 	struct stat st;

@@ -15,7 +15,7 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "worker/git/files.h"
+#include "worker/git/tree_files.h"
 
 err_t work_tree_diff(struct work_tree *tree, git_index *index, git_diff **ret_diff)
 {
@@ -33,7 +33,7 @@ err_t work_tree_diff(struct work_tree *tree, git_index *index, git_diff **ret_di
 static err_t remove_nested(struct work_tree *tree)
 {
 	autofree char *own = xasprintf("%s/.git", tree->path);
-	ERR_TRY(files_remove(own));
+	ERR_TRY(tree_files_remove(own));
 	git_index *index AUTO(store_index_free) = NULL;
 	git_diff *diff AUTO(store_diff_free) = NULL;
 	int rc = git_repository_index(&index, tree->repo);
@@ -48,7 +48,7 @@ static err_t remove_nested(struct work_tree *tree)
 		size_t n = strlen(path);
 		if (path[n - 1] == '/')
 			path[n - 1] = '\0';
-		ERR_TRY(files_remove(path));
+		ERR_TRY(tree_files_remove(path));
 	}
 	return NULL;
 }
@@ -58,7 +58,8 @@ static err_t clear_other(const struct work_tree *tree, const char *path, size_t 
 {
 	struct stat st;
 	autofree char *full = xasprintf("%s/%.*s", tree->path, (int)len, path);
-	return lstat(full, &st) == 0 && (st.st_mode & S_IFMT) != kind ? files_remove(full) : NULL;
+	return lstat(full, &st) == 0 && (st.st_mode & S_IFMT) != kind ? tree_files_remove(full)
+								      : NULL;
 }
 
 /*
@@ -122,7 +123,7 @@ static err_t attach(struct work_tree *tree)
 	git_index *index AUTO(store_index_free) = NULL;
 	git_repository_free(tree->repo);
 	tree->repo = NULL;
-	ERR_TRY(files_mkdir(tree->path));
+	ERR_TRY(tree_files_mkdir(tree->path));
 	int rc = git_repository_open_bare(&tree->repo, tree->store->path);
 	if (rc >= 0)
 		rc = git_repository_set_workdir(tree->repo, tree->path, 0);
@@ -136,8 +137,8 @@ static err_t attach(struct work_tree *tree)
 /* From nothing: the files that a killed run or its commands left cannot be put in order. */
 static err_t rebuild(struct work_tree *tree, const char *tree_id)
 {
-	ERR_TRY(files_remove(tree->path));
-	ERR_TRY(files_remove(tree->index_path));
+	ERR_TRY(tree_files_remove(tree->path));
+	ERR_TRY(tree_files_remove(tree->index_path));
 	ERR_TRY(attach(tree));
 	return checkout(tree, tree_id);
 }
@@ -156,13 +157,13 @@ static err_t take_slot(struct work_tree *tree, const char *commit)
 	char target[OID_HEX + 1];
 	ERR_TRY(store_commit_tree(tree->store, commit, target));
 	autofree char *index_lock = xasprintf("%s.lock", tree->index_path);
-	ERR_TRY(files_remove(index_lock)); /* the slot is ours alone, by the database */
+	ERR_TRY(tree_files_remove(index_lock)); /* the slot is ours alone, by the database */
 	struct stat st;
 	if (lstat(tree->dirty_path, &st) == 0)
-		ERR_TRY(files_remove(tree->index_path)); /* what it remembers may not be so: all
-							    files are read */
+		ERR_TRY(tree_files_remove(tree->index_path)); /* what it remembers may not be so:
+							    all files are read */
 	else if (lstat(tree->path, &st) == 0 && !S_ISDIR(st.st_mode))
-		ERR_TRY(files_remove(tree->path));
+		ERR_TRY(tree_files_remove(tree->path));
 	ERR_TRY(mark_dirty(tree));
 	err_t e = attach(tree);
 	if (!e)

@@ -7,11 +7,11 @@
 #include "lib/err.h"
 
 /** Makes a folder (0700) with its parents. */
-err_t files_mkdir(const char *path);
+err_t tree_files_mkdir(const char *path);
 
 /** Removes a file or a whole folder, however deep and whatever its modes; no such path is success.
  */
-err_t files_remove(const char *path);
+err_t tree_files_remove(const char *path);
 
 enum file_kind { FILE_OTHER, FILE_REGULAR, FILE_EXECUTABLE, FILE_LINK };
 
@@ -20,6 +20,6 @@ enum file_kind { FILE_OTHER, FILE_REGULAR, FILE_EXECUTABLE, FILE_LINK };
  * is read as its target. Anything else than a file or a link is FILE_OTHER with nothing read.
  * @return ERR_NOT_FOUND, ERR_TOO_LARGE (over the buffer's limit), ERR_IO
  */
-err_t files_read(int dir_fd, const char *path, struct buf *out, enum file_kind *ret_kind);
+err_t tree_files_read(int dir_fd, const char *path, struct buf *out, enum file_kind *ret_kind);
 
 #endif

@@ -2,7 +2,7 @@
  * Folders that sandboxed commands could write: made, read and removed without following their
  * links. Called by work_tree.c, snapshot.c and store.c.
  */
-#include "worker/git/files.h"
+#include "worker/git/tree_files.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,7 +25,7 @@ struct removal {
 	unsigned moved;
 };
 
-err_t files_mkdir(const char *path)
+err_t tree_files_mkdir(const char *path)
 {
 	autofree char *copy = xstrdup(path);
 	for (char *p = copy + 1; *copy; p++) {
@@ -103,7 +103,7 @@ static err_t remove_entries(int fd, int depth, struct removal *removal)
 	return e;
 }
 
-err_t files_remove(const char *path)
+err_t tree_files_remove(const char *path)
 {
 	if (unlink(path) == 0 || errno == ENOENT)
 		return NULL;
@@ -169,7 +169,7 @@ static err_t read_all(int fd, const char *path, struct buf *out)
 	}
 }
 
-err_t files_read(int dir_fd, const char *path, struct buf *out, enum file_kind *ret_kind)
+err_t tree_files_read(int dir_fd, const char *path, struct buf *out, enum file_kind *ret_kind)
 {
 	int fd = open_beneath(dir_fd, path, O_RDONLY | O_NONBLOCK);
 	if (fd < 0 && errno == ELOOP) {
