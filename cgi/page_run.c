@@ -69,7 +69,7 @@ err_t page_run(struct app *app, struct request *req, struct response *res)
 	json_t *data = json_pack("{s:o s:o s:o s:o s:b s:b s:b}", "title",
 		json_sprintf("Run %lld", (long long)req->ids[0]), "poll",
 		json_sprintf("/runs/%lld?fragment=1", (long long)req->ids[0]), "run", run,
-		"metrics", metrics, "has_metrics", json_array_size(metrics) > 0, "has_steps",
+		"metrics_rows", metrics, "has_metrics", json_array_size(metrics) > 0, "has_steps",
 		json_array_size(json_object_get(run, "steps")) > 0, "has_events",
 		json_array_size(json_object_get(run, "events")) > 0);
 	bool part = request_form_value(req->query, "fragment", &fragment);

@@ -50,17 +50,16 @@ static json_t *repo_rows(const json_t *queue)
 
 static json_t *metrics_view(const json_t *metrics)
 {
-	double ended = 0;
-	static const char *const ends[] = {"completed", "failed", "blocked"};
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
-		ended += json_number_value(json_object_get(metrics, ends[i]));
+	json_int_t attention = json_integer_value(json_object_get(metrics, "failed")) +
+			       json_integer_value(json_object_get(metrics, "blocked"));
+	json_int_t ended = attention + json_integer_value(json_object_get(metrics, "completed"));
 	const json_t *errors = json_object_get(metrics, "error_categories");
-	return json_pack("{s:o s:o s:o s:b s:o s:b}", "cost",
+	return json_pack("{s:o s:o s:o s:I s:b s:o s:b}", "cost",
 		page_usd(json_number_value(json_object_get(metrics, "total_cost_usd"))), "duration",
 		page_duration(json_number_value(json_object_get(metrics, "avg_duration_seconds"))),
 		"tokens", page_count(json_number_value(json_object_get(metrics, "total_tokens"))),
-		"has_ended", ended > 0, "errors", pairs(errors), "has_errors",
-		json_object_size(errors) > 0);
+		"attention", attention, "has_ended", ended > 0, "errors", pairs(errors),
+		"has_errors", json_object_size(errors) > 0);
 }
 
 static json_t *workers_view(json_t *workers)

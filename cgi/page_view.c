@@ -108,19 +108,19 @@ static void decorate_progress(const json_t *run, json_t *view, bool running)
 		json_object_set_new(view, "stages", stages_json(text_of(event, "stage")));
 }
 
-/* From the first claim on; for a queued run the time that it waits. */
-static void decorate_times(const json_t *run, json_t *view, bool queued, bool running)
+/* The duration counts from the claim on; while the run runs, "since" lets the page count on. */
+static void decorate_times(const json_t *run, json_t *view, bool running)
 {
 	static const char *const times[] = {
 		"created_at", "started_at", "completed_at", "updated_at"};
 	for (size_t i = 0; i < ARRAY_LEN(times); i++)
 		json_object_set_new(view, times[i], page_time(json_object_get(run, times[i])));
-	double from = number_of(run, queued ? "created_at" : "started_at");
-	double to = queued || running ? (double)time(NULL) : number_of(run, "completed_at");
+	double from = number_of(run, "started_at");
+	double to = running ? (double)time(NULL) : number_of(run, "completed_at");
 	if (from <= 0 || to <= 0)
 		return;
 	json_object_set_new(view, "duration", page_duration(to - from));
-	if (queued || running)
+	if (running)
 		json_object_set_new(view, "since", json_integer((json_int_t)from));
 }
 
@@ -140,5 +140,5 @@ void page_decorate_run(struct app *app, json_t *run)
 		view, "urgent", json_boolean(number_of(run, "priority") == PRIORITY_URGENT));
 	json_object_set_new(view, "has_reason", json_boolean(*text_of(run, "reason") != '\0'));
 	decorate_progress(run, view, status == RUN_RUNNING);
-	decorate_times(run, view, status == RUN_QUEUED, status == RUN_RUNNING);
+	decorate_times(run, view, status == RUN_RUNNING);
 }

@@ -121,7 +121,7 @@ SELECT status, COUNT(*) AS runs, SUM(cost_usd_micro) AS cost_usd_micro,
 	SUM(TIMESTAMPDIFF(MICROSECOND, started_at, completed_at)) / 1000000 AS duration_s,
 	SUM(started_at IS NOT NULL AND completed_at IS NOT NULL) AS timed, SUM(input_tokens + output_tokens) AS tokens,
 	SUM(cached_tokens) AS cached_tokens, SUM(input_tokens) AS input_tokens,
-	SUM(JSON_VALUE(metrics, '$.self_heal_attempts')) AS heals, COUNT(JSON_VALUE(metrics, '$.self_heal_attempts')) AS healed
+	SUM(CAST(JSON_VALUE(metrics, '$.self_heal_attempts') AS INT)) AS heals, COUNT(JSON_VALUE(metrics, '$.self_heal_attempts')) AS healed
 FROM runs WHERE created_at > NOW(3) - INTERVAL ? HOUR GROUP BY status;
 
 -- name: metrics_errors
