@@ -35,11 +35,9 @@ static bool authentic(const struct req *q)
 {
 	const char *key = req_header(q, "x-api-key"), *bearer = req_header(q, "Authorization");
 	const char *wanted = config_str("anthropic", "key", "");
-	if (!*wanted)
-		return false;
-	if (key)
-		return strcmp(key, wanted) == 0;
-	return bearer && strncasecmp(bearer, "Bearer ", 7) == 0 && !strcmp(bearer + 7, wanted);
+	if (!key && bearer && strncasecmp(bearer, "Bearer ", 7) == 0)
+		key = bearer + 7;
+	return key && *key && (!*wanted || strcmp(key, wanted) == 0);
 }
 
 static void add_headers(struct req *q)
@@ -177,8 +175,9 @@ static json_t *usage_of(
 
 static json_t *message_of(const struct ask *ask, const json_t *turn, json_t *content, json_t *usage)
 {
-	const char *usual =
-		json_array_size(json_object_get(turn, "tools")) ? "tool_use" : "end_turn";
+	const char *usual = json_is_true(json_object_get(turn, "cut_input"))  ? "max_tokens"
+			    : json_array_size(json_object_get(turn, "tools")) ? "tool_use"
+									      : "end_turn";
 	autofree char *id = random_id("msg_01", 22);
 	json_t *details = json_object_get(turn, "stop_details");
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:n, s:o, s:o, s:n, s:n}", "id", id,

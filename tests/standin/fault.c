@@ -26,15 +26,38 @@ static int64_t seconds_ms(const json_t *rule, const char *name)
 	return (int64_t)(json_number_value(v) * 1000);
 }
 
+/* What the service itself says with such a status. */
+static json_t *usual_body(const struct req *q, int status)
+{
+	static const struct {
+		int status;
+		const char *type;
+	} types[] = {{400, "invalid_request_error"}, {401, "authentication_error"},
+		{402, "billing_error"}, {403, "permission_error"}, {404, "not_found_error"},
+		{413, "request_too_large"}, {429, "rate_limit_error"}, {504, "timeout_error"},
+		{529, "overloaded_error"}};
+	const char *type = "api_error", *words = "A fault on command";
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		type = types[i].status == status ? types[i].type : type;
+	if (strcmp(q->service, "jira") == 0)
+		return json_pack("{s:[s], s:{}}", "errorMessages", words, "errors");
+	if (strcmp(q->service, "github") == 0)
+		return json_pack("{s:s}", "message", words);
+	if (strcmp(q->service, "openai") == 0)
+		return json_pack("{s:{s:s, s:s, s:n, s:n}}", "error", "message", words, "type",
+			type, "param", "code");
+	return json_pack("{s:s, s:{s:s, s:s}, s:s}", "type", "error", "error", "type", type,
+		"message", words, "request_id", jstr(q->headers, "request-id", "req_fault"));
+}
+
 static void strike_status(struct req *q, const json_t *rule)
 {
 	json_t *body = json_object_get(rule, "body");
-	json_object_clear(q->headers);
 	int status = (int)number(rule, "status", 500);
-	if (json_is_string(body) || !body)
-		answer_text(q, status, "text/plain", body ? json_string_value(body) : "");
+	if (json_is_string(body))
+		answer_text(q, status, "text/plain", json_string_value(body));
 	else
-		answer_json(q, status, json_incref(body));
+		answer_json(q, status, body ? json_incref(body) : usual_body(q, status));
 	const char *name;
 	json_t *value;
 	json_object_foreach (json_object_get(rule, "headers"), name, value)

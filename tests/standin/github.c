@@ -21,7 +21,7 @@ const char *api_url(void)
 
 const char *html_url(void)
 {
-	return config_str("github", "html_url", api_url());
+	return config_str("github", "site_url", api_url());
 }
 
 void github_fail(struct req *q, int status, const char *message)
@@ -68,11 +68,11 @@ static bool authentic(const struct req *q)
 {
 	const char *given = req_header(q, "Authorization"),
 		   *token = config_str("github", "token", "");
-	if (!given || !*token)
+	if (!given)
 		return false;
 	const char *space = strchr(given, ' ');
 	bool scheme = strncasecmp(given, "Bearer ", 7) == 0 || strncasecmp(given, "token ", 6) == 0;
-	return scheme && strcmp(space + 1, token) == 0;
+	return scheme && (!*token || strcmp(space + 1, token) == 0);
 }
 
 void github_answer(struct req *q)

@@ -47,6 +47,8 @@ bool jira_check_adf(struct req *q, const char *field, const json_t *document)
 static bool authentic(const struct req *q)
 {
 	const char *given = req_header(q, "Authorization");
+	if (!*config_str("jira", "token", ""))
+		return given && strncmp(given, "Basic ", 6) == 0;
 	autofree char *plain = xasprintf(
 		"%s:%s", config_str("jira", "email", ""), config_str("jira", "token", ""));
 	autofree char *code = xmalloc(strlen(plain) * 2 + 8);

@@ -163,7 +163,8 @@ static void get_model(struct req *q)
 static bool authentic(const struct req *q)
 {
 	const char *given = req_header(q, "Authorization"), *key = config_str("openai", "key", "");
-	return given && *key && strncasecmp(given, "Bearer ", 7) == 0 && !strcmp(given + 7, key);
+	return given && strncasecmp(given, "Bearer ", 7) == 0 && given[7] &&
+	       (!*key || !strcmp(given + 7, key));
 }
 
 static void add_headers(struct req *q)
