@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/mem.h"
@@ -66,9 +67,8 @@ static struct settings *set;
 static struct settings *load(const char *url)
 {
 	autofree char *base = xasprintf("ANTHROPIC_BASE_URL=%s/v1/", url);
-	const char *overrides[] = {base, "ANTHROPIC_API_KEY=key-of-the-test",
-		"AIRUNNER_RETRY_BASE_MS=10", "AIRUNNER_MODELS_PATH=etc/models.json",
-		"AIRUNNER_LLM_STALL_S=1", NULL};
+	const char *overrides[] = {base, "AIRUNNER_RETRY_BASE_MS=10",
+		"AIRUNNER_MODELS_PATH=etc/models.json", "AIRUNNER_LLM_STALL_S=1", NULL};
 	struct settings_options o = {.program = PROGRAM_WORKER,
 		.env_file = "/dev/null",
 		.overrides = overrides,
@@ -446,6 +446,7 @@ static void a_stored_message_tells_its_calls(void **state)
 static int setup(void **state)
 {
 	(void)state;
+	setenv("ANTHROPIC_API_KEY", "key-of-the-test", 1);
 	set = load("http://127.0.0.1:9");
 	return http_init() ? -1 : 0;
 }

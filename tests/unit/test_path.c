@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "lib/mem.h"
-#include "worker/agent/files.h"
+#include "worker/agent/tree_file.h"
 #include "worker/agent/path.h"
 
 #define P(s) s, sizeof(s) - 1
@@ -163,12 +163,12 @@ static int teardown(void **state)
 static enum err_code read_code(const char *path)
 {
 	AUTO(buf_release) struct buf b = BUF(1000);
-	return err_code(files_read(root_fd, path, strlen(path), &b));
+	return err_code(tree_file_read(root_fd, path, strlen(path), &b));
 }
 
 static enum err_code write_code(const char *path)
 {
-	return err_code(files_write(root_fd, path, strlen(path), "new\n", 4, true));
+	return err_code(tree_file_write(root_fd, path, strlen(path), "new\n", 4, true));
 }
 
 static void links_and_devices_are_neither_read_nor_written(void **state)
@@ -211,9 +211,10 @@ static void files_are_written_whole_with_their_folders_and_mode(void **state)
 	run("test -x tree/src/a.ts && grep -qx new tree/src/a.ts && test -z \"$(find tree -name "
 	    "'.airunner*')\"");
 	AUTO(buf_release) struct buf b = BUF(1000);
-	assert_null(files_read(root_fd, "new/deep/file.txt", 17, &b));
+	assert_null(tree_file_read(root_fd, "new/deep/file.txt", 17, &b));
 	assert_string_equal(b.data, "new\n");
-	assert_int_equal(err_code(files_write(root_fd, "src/a.ts", 8, "", 0, false)), ERR_CONFLICT);
+	assert_int_equal(
+		err_code(tree_file_write(root_fd, "src/a.ts", 8, "", 0, false)), ERR_CONFLICT);
 }
 
 static void a_name_that_differs_only_in_case_is_refused(void **state)
@@ -229,8 +230,9 @@ static void too_much_is_refused(void **state)
 	(void)state;
 	run("head -c 2000 /dev/zero >tree/large");
 	assert_int_equal(read_code("large"), ERR_TOO_LARGE);
-	autofree char *data = xcalloc(1, FILE_WRITE_MAX + 1);
-	assert_int_equal(err_code(files_write(root_fd, "huge", 4, data, FILE_WRITE_MAX + 1, true)),
+	autofree char *data = xcalloc(1, TREE_WRITE_MAX + 1);
+	assert_int_equal(
+		err_code(tree_file_write(root_fd, "huge", 4, data, TREE_WRITE_MAX + 1, true)),
 		ERR_TOO_LARGE);
 }
 
@@ -240,20 +242,20 @@ static void a_walk_leaves_out_what_is_not_the_projects(void **state)
 	run("mkdir -p tree/.git tree/node_modules/x tree/src/sub && touch tree/.git/HEAD "
 	    "tree/node_modules/x/i.js "
 	    "tree/src/sub/z.ts");
-	AUTO(files_list_release) struct files_list list = {0};
-	assert_null(files_walk(root_fd, "./src/", 6, 100, &list));
+	AUTO(tree_list_release) struct tree_list list = {0};
+	assert_null(tree_list_walk(root_fd, "./src/", 6, 100, &list));
 	assert_int_equal(list.count, 2);
 	assert_string_equal(list.paths[0], "src/a.ts");
 	assert_string_equal(list.paths[1], "src/sub/z.ts");
-	AUTO(files_list_release) struct files_list all = {0};
-	assert_null(files_walk(root_fd, ".", 1, 100, &all));
+	AUTO(tree_list_release) struct tree_list all = {0};
+	assert_null(tree_list_walk(root_fd, ".", 1, 100, &all));
 	for (size_t i = 0; i < all.count; i++) {
 		assert_null(strstr(all.paths[i], ".git/"));
 		assert_null(strstr(all.paths[i], "node_modules"));
 		assert_string_not_equal(all.paths[i], "link");
 	}
-	AUTO(files_list_release) struct files_list two = {0};
-	assert_null(files_walk(root_fd, ".", 1, 2, &two));
+	AUTO(tree_list_release) struct tree_list two = {0};
+	assert_null(tree_list_walk(root_fd, ".", 1, 2, &two));
 	assert_int_equal(two.count, 2);
 	assert_true(two.cut);
 }

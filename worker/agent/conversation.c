@@ -23,13 +23,20 @@ static void add_message(struct conversation *c, char *data, size_t len, bool is_
 	c->messages[c->count++] = (struct llm_message){data, len, is_user, blocks};
 }
 
+/* A write that was refused: was the run cancelled, or taken? */
+static err_t why(struct run_ctx *ctx, err_t e)
+{
+	err_t cause = err_code(e) == ERR_FENCE ? run_check_alive(ctx) : NULL;
+	return cause ? cause : e;
+}
+
 static err_t store(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
 	const char *role, const char *data, size_t len)
 {
-	return db_exec_fenced(ctx->db, Q_MESSAGE_ADD,
-		DB_ARGS(db_i64(c->conv), db_i64(c->next_seq), db_str(role),
-			db_str(llm->profile.model), db_blob(data, len), db_i64(ctx->run.id),
-			db_i64(ctx->run.fence)));
+	return why(ctx, db_exec_fenced(ctx->db, Q_MESSAGE_ADD,
+				DB_ARGS(db_i64(c->conv), db_i64(c->next_seq), db_str(role),
+					db_str(llm->profile.model), db_blob(data, len),
+					db_i64(ctx->run.id), db_i64(ctx->run.fence))));
 }
 
 static err_t newest(struct run_ctx *ctx, int *ret_conv)
@@ -137,7 +144,7 @@ err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct con
 	err_t e = store_answer(ctx, llm, c, answer, keep);
 	if (e) {
 		db_rollback(ctx->db);
-		return e;
+		return why(ctx, e);
 	}
 	ERR_TRY(db_commit(ctx->db));
 	c->last_answer_seq = c->next_seq++;

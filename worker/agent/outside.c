@@ -57,8 +57,6 @@ static int drop_unseen(const struct buf *in, struct buf *out)
 			n = 1;
 		if (is_unseen(c))
 			dropped += !is_harmless(c);
-		else if (closes_tag(in->data + i))
-			buf_adds(out, "< ");
 		else
 			buf_add(out, in->data + i, n);
 		i += n;
@@ -66,15 +64,25 @@ static int drop_unseen(const struct buf *in, struct buf *out)
 	return dropped;
 }
 
+static void disarm_tags(const struct buf *in, struct buf *out)
+{
+	for (size_t i = 0; i < in->len; i++) {
+		buf_addc(out, in->data[i]);
+		if (closes_tag(in->data + i))
+			buf_addc(out, ' ');
+	}
+}
+
+/* In this order: what is dropped must not join what stood around it to a comment or a tag. */
 int outside_text(struct buf *out, const char *s, size_t len, size_t max)
 {
-	AUTO(buf_release)
-	struct buf clean = BUF(WORK_MAX),
-		   seen = BUF(WORK_MAX), bare = BUF(WORK_MAX);
+	AUTO(buf_release) struct buf clean = BUF(WORK_MAX), seen = BUF(WORK_MAX);
+	AUTO(buf_release) struct buf bare = BUF(WORK_MAX), safe = BUF(WORK_MAX);
 	text_clean(&clean, s, len);
-	int dropped = drop_comments(&clean, &bare);
-	dropped += drop_unseen(&bare, &seen);
-	redact_buf(&seen);
-	text_middle(out, seen.data, seen.len, max);
+	int dropped = drop_unseen(&clean, &seen);
+	dropped += drop_comments(&seen, &bare);
+	disarm_tags(&bare, &safe);
+	redact_buf(&safe);
+	text_middle(out, safe.data, safe.len, max);
 	return dropped;
 }

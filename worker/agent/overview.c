@@ -5,7 +5,7 @@
 
 #include "lib/mem.h"
 #include "lib/text.h"
-#include "worker/agent/files.h"
+#include "worker/agent/tree_file.h"
 #include "worker/agent/outside.h"
 
 #define WALK_MAX 20000
@@ -36,7 +36,7 @@ static size_t shown_len(const char *path, int depth)
 }
 
 /* Files down to a depth; what is deeper is one line a folder. @return does it fit? */
-static bool list_files(const struct files_list *list, int depth, struct buf *out)
+static bool list_files(const struct tree_list *list, int depth, struct buf *out)
 {
 	for (size_t i = 0; i < list->count && !buf_cut(out);) {
 		const char *path = list->paths[i];
@@ -55,7 +55,7 @@ static bool list_files(const struct files_list *list, int depth, struct buf *out
 	return !buf_cut(out);
 }
 
-static json_t *make_files(const struct files_list *list)
+static json_t *make_files(const struct tree_list *list)
 {
 	AUTO(buf_release) struct buf b = BUF(FILES_MAX);
 	for (int depth = DEEPEST; depth >= 1; depth--) {
@@ -72,8 +72,8 @@ static json_t *make_files(const struct files_list *list)
 
 static json_t *make_scripts(int root_fd)
 {
-	AUTO(buf_release) struct buf content = BUF(FILE_READ_MAX), b = BUF(SCRIPTS_MAX);
-	err_t e = files_read(root_fd, "package.json", strlen("package.json"), &content);
+	AUTO(buf_release) struct buf content = BUF(TREE_READ_MAX), b = BUF(SCRIPTS_MAX);
+	err_t e = tree_file_read(root_fd, "package.json", strlen("package.json"), &content);
 	json_auto_t *package = e ? NULL : json_loadb(content.data, content.len, 0, NULL);
 	const char *name;
 	json_t *command;
@@ -91,8 +91,8 @@ static json_t *read_guide(int root_fd, size_t row)
 	for (size_t i = 0; i < ARRAY_LEN(guides[row].names) && guides[row].names[i]; i++) {
 		const char *path = guides[row].names[i];
 		AUTO(buf_release) struct buf content = BUF(64u << 10), clean = BUF(32u << 10);
-		err_t e = files_read(root_fd, path, strlen(path), &content);
-		if ((e && err_code(e) != ERR_TOO_LARGE) || files_is_binary(&content))
+		err_t e = tree_file_read(root_fd, path, strlen(path), &content);
+		if ((e && err_code(e) != ERR_TOO_LARGE) || tree_file_is_binary(&content))
 			continue;
 		size_t max = guides[row].max;
 		bool is_more = content.len > max;
@@ -109,8 +109,8 @@ static json_t *read_guide(int root_fd, size_t row)
 
 err_t overview_make(int root_fd, json_t **ret_overview)
 {
-	AUTO(files_list_release) struct files_list list = {0};
-	ERR_TRY(files_walk(root_fd, ".", 1, WALK_MAX, &list));
+	AUTO(tree_list_release) struct tree_list list = {0};
+	ERR_TRY(tree_list_walk(root_fd, ".", 1, WALK_MAX, &list));
 	json_t *found = json_array();
 	for (size_t i = 0; i < ARRAY_LEN(guides); i++) {
 		json_t *guide = read_guide(root_fd, i);

@@ -1,4 +1,5 @@
-/* The name check and the opening of paths. Called by worker/agent/files.c for every path of a tool.
+/* The name check and the opening of paths. Called by worker/agent/tree_file.c for every path of a
+ * tool.
  */
 #define _GNU_SOURCE
 #include "worker/agent/path.h"

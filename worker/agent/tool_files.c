@@ -6,7 +6,7 @@
 
 #include "lib/mem.h"
 #include "worker/agent/edit.h"
-#include "worker/agent/files.h"
+#include "worker/agent/tree_file.h"
 
 #define VIEW_MAX 9000 /* bytes of a page, below the cut of long outputs */
 #define LINE_MAX_SHOWN 2000
@@ -41,8 +41,8 @@ static size_t count_lines(const char *s)
 
 static void list_folder(struct tool_env *env, const char *path, struct tool_result *result)
 {
-	AUTO(files_list_release) struct files_list list = {0};
-	err_t e = files_folder(env->root_fd, path, strlen(path), &list);
+	AUTO(tree_list_release) struct tree_list list = {0};
+	err_t e = tree_list_folder(env->root_fd, path, strlen(path), &list);
 	if (e) {
 		tool_fail(result, "%s", err_text(e));
 		return;
@@ -68,13 +68,13 @@ err_t tool_view(struct tool_env *env, const json_t *input, struct tool_result *r
 	const char *path = tool_arg(input, "path", result);
 	if (!path)
 		return NULL;
-	AUTO(buf_release) struct buf content = BUF(FILE_READ_MAX);
-	err_t e = files_read(env->root_fd, path, strlen(path), &content);
+	AUTO(buf_release) struct buf content = BUF(TREE_READ_MAX);
+	err_t e = tree_file_read(env->root_fd, path, strlen(path), &content);
 	if (err_code(e) == ERR_FORBIDDEN && strstr(err_text(e), "is a folder")) {
 		list_folder(env, path, result);
 		return NULL;
 	}
-	if (e || files_is_binary(&content)) {
+	if (e || tree_file_is_binary(&content)) {
 		tool_fail(result, "%s%s", e ? err_text(e) : path, e ? "" : ": a binary file");
 		return NULL;
 	}
@@ -112,20 +112,20 @@ err_t tool_str_replace(struct tool_env *env, const json_t *input, struct tool_re
 	const char *new_text = old_text ? tool_arg(input, "new", result) : NULL;
 	if (!new_text)
 		return NULL;
-	AUTO(buf_release) struct buf content = BUF(FILE_READ_MAX);
-	err_t e = files_read(env->root_fd, path, strlen(path), &content);
-	if (e || files_is_binary(&content)) {
+	AUTO(buf_release) struct buf content = BUF(TREE_READ_MAX);
+	err_t e = tree_file_read(env->root_fd, path, strlen(path), &content);
+	if (e || tree_file_is_binary(&content)) {
 		tool_fail(result, "%s%s", e ? err_text(e) : path, e ? "" : ": a binary file");
 		return NULL;
 	}
-	AUTO(buf_release) struct buf changed = BUF(FILE_READ_MAX), words = BUF(8192);
+	AUTO(buf_release) struct buf changed = BUF(TREE_READ_MAX), words = BUF(8192);
 	const struct edit edit = {content.data, old_text, new_text};
 	bool done = edit_replace(&edit, &changed, &words);
 	buf_addf(&result->text, "%s: %s\n", path, words.data);
 	result->is_error = !done;
 	if (!done)
 		return NULL;
-	e = files_write(env->root_fd, path, strlen(path), changed.data, changed.len, true);
+	e = tree_file_write(env->root_fd, path, strlen(path), changed.data, changed.len, true);
 	if (e) {
 		buf_reset(&result->text);
 		tool_fail(result, "%s", err_text(e));
@@ -142,7 +142,7 @@ err_t tool_create(struct tool_env *env, const json_t *input, struct tool_result 
 	if (!text)
 		return NULL;
 	bool overwrite = json_is_true(json_object_get(input, "overwrite"));
-	err_t e = files_write(env->root_fd, path, strlen(path), text, strlen(text), overwrite);
+	err_t e = tree_file_write(env->root_fd, path, strlen(path), text, strlen(text), overwrite);
 	if (e)
 		tool_fail(result, "%s", err_text(e));
 	else

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/mem.h"
-#include "worker/agent/files.h"
+#include "worker/agent/tree_file.h"
 #include "worker/agent/tools.h"
 
 #define MAX_FILES 20000
@@ -86,7 +86,7 @@ static void search_file(struct search *s, const char *path, const struct buf *co
 	}
 }
 
-static void search_all(struct tool_env *env, struct search *s, const struct files_list *list)
+static void search_all(struct tool_env *env, struct search *s, const struct tree_list *list)
 {
 	AUTO(buf_release) struct buf content = BUF(MAX_FILE);
 	for (size_t i = 0; i < list->count && s->hits < MAX_HITS && !s->gave_up; i++) {
@@ -94,8 +94,8 @@ static void search_all(struct tool_env *env, struct search *s, const struct file
 		if (s->glob && !glob_fits(s->glob, path))
 			continue;
 		buf_reset(&content);
-		err_t e = files_read(env->root_fd, path, strlen(path), &content);
-		if (!e && !files_is_binary(&content)) /* too large or odd: passed over */
+		err_t e = tree_file_read(env->root_fd, path, strlen(path), &content);
+		if (!e && !tree_file_is_binary(&content)) /* too large or odd: passed over */
 			search_file(s, path, &content);
 	}
 }
@@ -111,8 +111,8 @@ err_t tool_grep(struct tool_env *env, const json_t *input, struct tool_result *r
 		s.glob = tool_arg(input, "glob", result);
 	if (!path || result->is_error || !search_open(&s, pattern, result))
 		return NULL;
-	AUTO(files_list_release) struct files_list list = {0};
-	err_t e = files_walk(env->root_fd, path, strlen(path), MAX_FILES, &list);
+	AUTO(tree_list_release) struct tree_list list = {0};
+	err_t e = tree_list_walk(env->root_fd, path, strlen(path), MAX_FILES, &list);
 	if (e) {
 		tool_fail(result, "%s", err_text(e));
 		return NULL;

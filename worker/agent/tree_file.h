@@ -1,50 +1,50 @@
 /* Files of the work tree as tools see them: regular files beneath root_fd, with size caps. */
-#ifndef AIRUNNER_FILES_H
-#define AIRUNNER_FILES_H
+#ifndef AIRUNNER_TREE_FILE_H
+#define AIRUNNER_TREE_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/buf.h"
 
-#define FILE_READ_MAX (2u << 20)
-#define FILE_WRITE_MAX (1u << 20)
+#define TREE_READ_MAX (2u << 20)
+#define TREE_WRITE_MAX (1u << 20)
 
 /**
  * Reads a regular file into out.
  * @return ERR_BAD_INPUT (path refused, with the reason), ERR_NOT_FOUND, ERR_FORBIDDEN (link,
  * folder, device), ERR_TOO_LARGE, ERR_IO
  */
-err_t files_read(int root_fd, const char *path, size_t path_len, struct buf *out);
+err_t tree_file_read(int root_fd, const char *path, size_t path_len, struct buf *out);
 
 /**
  * Writes a file whole: a new one beside it is renamed over it, so links to it elsewhere stay as
  * they are. Folders on the way are made.
  * @param overwrite  false: ERR_CONFLICT when it exists
- * @return as files_read(), ERR_CONFLICT also for a name that differs from an existing one only in
- * case
+ * @return as tree_file_read(), ERR_CONFLICT also for a name that differs from an existing one only
+ * in case
  */
-err_t files_write(int root_fd, const char *path, size_t path_len, const char *data, size_t len,
+err_t tree_file_write(int root_fd, const char *path, size_t path_len, const char *data, size_t len,
 	bool overwrite);
 
-struct files_list {
+struct tree_list {
 	char **paths; /* owned, sorted, relative to the folder listed from root */
 	size_t count;
 	bool cut; /* there are more */
 };
 
 /** Names in one folder; folders end with /. .git is left out. @param path "." for the top */
-err_t files_folder(int root_fd, const char *path, size_t path_len, struct files_list *ret_list);
+err_t tree_list_folder(int root_fd, const char *path, size_t path_len, struct tree_list *ret_list);
 
 /**
  * All files below a folder (or the file itself), at most max, without .git, node_modules and links.
  * Paths are relative to root_fd.
  */
-err_t files_walk(
-	int root_fd, const char *path, size_t path_len, size_t max, struct files_list *ret_list);
-void files_list_release(struct files_list *list);
+err_t tree_list_walk(
+	int root_fd, const char *path, size_t path_len, size_t max, struct tree_list *ret_list);
+void tree_list_release(struct tree_list *list);
 
 /** NUL bytes near its beginning? */
-bool files_is_binary(const struct buf *content);
+bool tree_file_is_binary(const struct buf *content);
 
 #endif

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "lib/mem.h"
-#include "worker/agent/files.h"
+#include "worker/agent/tree_file.h"
 #include "worker/agent/path.h"
 
 #define FOLDER_MAX 1000
@@ -16,15 +16,15 @@
 
 static const char *const skipped[] = {".", "..", ".git", "node_modules"};
 
-void files_list_release(struct files_list *list)
+void tree_list_release(struct tree_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
 		free(list->paths[i]);
 	free(list->paths);
-	*list = (struct files_list){0};
+	*list = (struct tree_list){0};
 }
 
-static void add(struct files_list *list, size_t max, char *path)
+static void add(struct tree_list *list, size_t max, char *path)
 {
 	if (list->count >= max) {
 		list->cut = true;
@@ -42,7 +42,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void sort(struct files_list *list)
+static void sort(struct tree_list *list)
 {
 	if (list->count > 1)
 		qsort(list->paths, list->count, sizeof(char *), by_name);
@@ -79,14 +79,14 @@ static mode_t kind(DIR *dir, const char *name)
 	return fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_mode & S_IFMT;
 }
 
-err_t files_folder(int root_fd, const char *path, size_t path_len, struct files_list *ret_list)
+err_t tree_list_folder(int root_fd, const char *path, size_t path_len, struct tree_list *ret_list)
 {
 	const char *reason = path_refusal(path, path_len, false);
 	if (reason)
 		return err_new(ERR_BAD_INPUT, "the path %.200s is refused: %s", path, reason);
 	AUTO(close_dir) DIR *dir = NULL;
 	ERR_TRY(open_dir(root_fd, path, &dir));
-	*ret_list = (struct files_list){0};
+	*ret_list = (struct tree_list){0};
 	for (struct dirent *d; (d = readdir(dir));) {
 		if (is_skipped(d->d_name, 3))
 			continue;
@@ -98,11 +98,11 @@ err_t files_folder(int root_fd, const char *path, size_t path_len, struct files_
 	return NULL;
 }
 
-static err_t walk(int root_fd, const char *path, size_t max, int depth, struct files_list *list)
+static err_t walk(int root_fd, const char *path, size_t max, int depth, struct tree_list *list)
 {
 	AUTO(close_dir) DIR *dir = NULL;
 	ERR_TRY(open_dir(root_fd, *path ? path : ".", &dir));
-	AUTO(files_list_release) struct files_list folders = {0};
+	AUTO(tree_list_release) struct tree_list folders = {0};
 	for (struct dirent *d; (d = readdir(dir));) {
 		if (is_skipped(d->d_name, ARRAY_LEN(skipped)))
 			continue;
@@ -138,8 +138,8 @@ static char *tidy(const char *path)
 	return buf_take(&b);
 }
 
-err_t files_walk(
-	int root_fd, const char *path, size_t path_len, size_t max, struct files_list *ret_list)
+err_t tree_list_walk(
+	int root_fd, const char *path, size_t path_len, size_t max, struct tree_list *ret_list)
 {
 	const char *reason = path_refusal(path, path_len, false);
 	if (reason)
@@ -148,7 +148,7 @@ err_t files_walk(
 	AUTO(path_close) int fd = -1;
 	struct stat st;
 	ERR_TRY(path_open(root_fd, *top ? top : ".", O_PATH, 0, &fd));
-	*ret_list = (struct files_list){0};
+	*ret_list = (struct tree_list){0};
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
 		add(ret_list, max, xstrdup(top));
 		return NULL;

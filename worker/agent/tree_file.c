@@ -1,7 +1,7 @@
 /* Reading and writing files beneath the work tree. Called by the tools and by
  * worker/steps/context.c. */
 #define _GNU_SOURCE
-#include "worker/agent/files.h"
+#include "worker/agent/tree_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -59,7 +59,7 @@ static err_t open_regular(int root_fd, const char *path, int *ret_fd, struct sta
 	return NULL;
 }
 
-err_t files_read(int root_fd, const char *path, size_t path_len, struct buf *out)
+err_t tree_file_read(int root_fd, const char *path, size_t path_len, struct buf *out)
 {
 	AUTO(path_close) int fd = -1;
 	struct stat st;
@@ -68,7 +68,7 @@ err_t files_read(int root_fd, const char *path, size_t path_len, struct buf *out
 	return read_all(fd, path, out);
 }
 
-bool files_is_binary(const struct buf *content)
+bool tree_file_is_binary(const struct buf *content)
 {
 	return memchr(content->data, 0, content->len < 8192 ? content->len : 8192) != NULL;
 }
@@ -166,12 +166,12 @@ static err_t check_target(
 	return NULL;
 }
 
-err_t files_write(int root_fd, const char *path, size_t path_len, const char *data, size_t len,
+err_t tree_file_write(int root_fd, const char *path, size_t path_len, const char *data, size_t len,
 	bool overwrite)
 {
 	ERR_TRY(check_name(path, path_len, true));
-	if (len > FILE_WRITE_MAX)
-		return err_new(ERR_TOO_LARGE, "%s: more than %u bytes", path, FILE_WRITE_MAX);
+	if (len > TREE_WRITE_MAX)
+		return err_new(ERR_TOO_LARGE, "%s: more than %u bytes", path, TREE_WRITE_MAX);
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	if (!*name || strcmp(name, ".") == 0)

@@ -1,0 +1,521 @@
+/*
+ * The agent loop against a canned model and a real database: what is stored before what is done,
+ * how it ends, what it does not fall for. Snapshots and sandbox are stubs.
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/mem.h"
+#include "lib/redact.h"
+#include "tests/unit/canned.h"
+#include "tests/unit/with_db.h"
+#include "worker/agent/agent.h"
+#include "worker/check/sandbox.h"
+#include "worker/git/store.h"
+#include "worker/http.h"
+
+#define MAX_TURNS 12
+
+static struct db *db;
+static struct settings *base_set;
+static char top[64];
+
+/* ---- stubs ---- */
+
+const char *work_tree_path(const struct work_tree *tree)
+{
+	(void)tree;
+	return top;
+}
+
+/* The tree id of the test: a digest of all files. */
+err_t work_tree_snapshot(
+	struct work_tree *tree, const char *const *refuse, char ret_tree[OID_HEX + 1])
+{
+	(void)tree;
+	(void)refuse;
+	autofree char *command =
+		xasprintf("cd %s && find . -type f | sort | xargs sha1sum | sha1sum", top);
+	FILE *f = popen(command, "r");
+	assert_int_equal(fread(ret_tree, 1, OID_HEX, f), OID_HEX);
+	ret_tree[OID_HEX] = '\0';
+	pclose(f);
+	return NULL;
+}
+
+static int commands;
+
+err_t sandbox_run(struct sandbox *sandbox, const struct sandbox_command *command,
+	struct sandbox_result *ret_result)
+{
+	(void)sandbox;
+	commands++;
+	*ret_result = (struct sandbox_result){.output = BUF(100000), .exit_code = 1};
+	for (int i = 0; i < 3000; i++)
+		buf_addf(&ret_result->output, "%d %s\n", i, command->argv[2]);
+	return NULL;
+}
+
+void sandbox_result_release(struct sandbox_result *result)
+{
+	buf_release(&result->output);
+}
+
+/* ---- the canned model ---- */
+
+struct script {
+	struct canned_reply replies[MAX_TURNS];
+	char *raw[MAX_TURNS];
+	size_t count;
+};
+
+static void add_event(struct buf *b, const char *json)
+{
+	buf_addf(b, "data: %s\n\n", json);
+}
+
+/* A turn: stop reason and a JSON array of blocks; tool inputs are streamed, "input" may be raw
+ * text. */
+static void says(struct script *s, const char *stop, const char *blocks)
+{
+	AUTO(buf_release) struct buf b = BUF(1 << 20);
+	json_auto_t *list = json_loads(blocks, 0, NULL);
+	assert_non_null(list);
+	buf_adds(&b, "HTTP/1.1 200 OK\r\nRequest-Id: req_x\r\n\r\n");
+	add_event(
+		&b, "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1000}}}");
+	size_t i;
+	json_t *block;
+	json_array_foreach (list, i, block) {
+		json_t *input = json_incref(json_object_get(block, "input"));
+		if (input)
+			json_object_set_new(block, "input", json_object());
+		json_auto_t *start = json_pack(
+			"{s:s,s:O}", "type", "content_block_start", "content_block", block);
+		autofree char *start_text = json_dumps(start, JSON_COMPACT);
+		add_event(&b, start_text);
+		if (input) {
+			autofree char *text = json_dumps(input, JSON_COMPACT);
+			const char *raw = json_is_string(input) ? json_string_value(input) : text;
+			json_auto_t *delta =
+				json_pack("{s:s,s:{s:s,s:s}}", "type", "content_block_delta",
+					"delta", "type", "input_json_delta", "partial_json", raw);
+			autofree char *delta_text = json_dumps(delta, JSON_COMPACT);
+			add_event(&b, delta_text);
+		}
+		json_decref(input);
+		add_event(&b, "{\"type\":\"content_block_stop\"}");
+	}
+	buf_addf(&b,
+		"data: "
+		"{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"%s\"},\"usage\":{"
+		"\"output_tokens\":100}}\n\n",
+		stop);
+	add_event(&b, "{\"type\":\"message_stop\"}");
+	s->raw[s->count] = buf_take(&b);
+	s->replies[s->count].raw = s->raw[s->count];
+	s->count++;
+}
+
+#define TOOL(id, name, input) \
+	"{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"" name "\",\"input\":" input "}"
+#define FINISH "[" TOOL("f", "finish", "{\"summary\":\"Done so.\"}") "]"
+
+static void script_release(struct script *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		free(s->raw[i]);
+}
+
+/* ---- a run ---- */
+
+struct world {
+	struct canned *server;
+	struct settings *set;
+	struct run_ctx ctx;
+	struct agent_result result;
+};
+
+static void run(const char *script)
+{
+	autofree char *command = xasprintf("cd %s && %s", top, script);
+	assert_int_equal(system(command), 0);
+}
+
+static void world_open(struct world *w, struct script *s, const char *extra)
+{
+	*w = (struct world){.server = canned_start(s->replies, s->count)};
+	autofree char *url = xasprintf("ANTHROPIC_BASE_URL=%s", canned_url(w->server));
+	const char *overrides[] = {url, "AIRUNNER_RETRY_BASE_MS=10",
+		"AIRUNNER_MODELS_PATH=etc/models.json", "AIRUNNER_SHARE_DIR=.",
+		"ANTHROPIC_MODEL=claude-sonnet-5-5", extra, NULL};
+	w->set = with_db_settings(overrides);
+	with_db_sql(db, "DELETE FROM run_messages; DELETE FROM run_events; DELETE FROM artifacts; "
+			"DELETE FROM runs; "
+			"INSERT INTO runs (id, issue_key, line, status, slot, running_line, fence) "
+			"VALUES (1, 'A-1', 'A-1', 'running', 1, 'A-1', 7)");
+	w->ctx = (struct run_ctx){.set = w->set,
+		.db = db,
+		.run = {.id = 1, .issue_key = "A-1", .fence = 7},
+		.state = json_object(),
+		.step = "edit",
+		.stage = STAGE_EXECUTING,
+		.started_ms = monotonic_ms()};
+	strcpy(top, "/tmp/airunner-test-XXXXXX");
+	assert_non_null(mkdtemp(top));
+	run("echo one >a.txt");
+}
+
+static void world_close(struct world *w)
+{
+	agent_result_release(&w->result);
+	json_decref(w->ctx.state);
+	settings_free(w->set);
+	canned_stop(w->server);
+	autofree char *command = xasprintf("rm -rf %s", top);
+	assert_int_equal(system(command), 0);
+}
+
+static enum err_code work(struct world *w, const char *text)
+{
+	agent_result_release(&w->result);
+	err_t e = agent_work(&w->ctx, text, &w->result);
+	if (e)
+		print_message("           (%s)\n", err_text(e));
+	return err_code(e);
+}
+
+static const char *body(struct world *w, size_t i)
+{
+	const char *s = strstr(canned_request(w->server, i), "\r\n\r\n");
+	return s ? s + 4 : "";
+}
+
+/* ---- tests ---- */
+
+static void a_task_is_worked_to_its_finish_and_every_turn_is_stored(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use",
+		"[{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"c2ln\"},{\"type\":"
+		"\"text\",\"text\":\"I look.\"}," TOOL(
+			"t1", "view", "{\"path\":\"a.txt\"}") "," TOOL("t2", "create",
+			"{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(w.result.end, AGENT_FINISHED);
+	assert_string_equal(w.result.summary, "Done so.");
+	assert_int_equal(w.result.turns, 2);
+	run("test \"$(cat b.txt)\" = two");
+	assert_non_null(strstr(body(&w, 1),
+		"{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t1\","
+		"\"content\":\"1: one\\n\"},"
+		"{\"type\":\"tool_result\",\"tool_use_id\":\"t2\",\"content\":\"b.txt: written, 1 "
+		"lines\",\"cache_control\":{\"type\":\"ephemeral\"}}]}"));
+	assert_non_null(strstr(
+		body(&w, 1), "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"c2ln\"}"));
+	/* prefix, task, answer, results, answer, result of finish */
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM run_messages WHERE conv = 1"), 6);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM run_messages WHERE role = "
+					    "'assistant' AND request_id = 'req_x' "
+					    "AND fresh_tokens = 1000 AND output_tokens = 100 AND "
+					    "cost_usd_micro = 3000"),
+		2);
+	assert_int_equal(
+		with_db_number(db, "SELECT LENGTH(tree) FROM run_messages WHERE seq = 2"), 40);
+	assert_int_equal(
+		with_db_number(db, "SELECT turns * 100000 + cost_usd_micro FROM runs"), 206000);
+	assert_int_equal(with_db_number(db, "SELECT input_tokens + output_tokens FROM runs"), 2200);
+}
+
+static void each_request_begins_with_the_bytes_of_the_one_before(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	for (int i = 0; i < 6; i++) {
+		autofree char *turn = xasprintf("[{\"type\":\"tool_use\",\"id\":\"t%d\",\"name\":"
+						"\"bash\",\"input\":{\"command\":\"x%d\"}}]",
+			i, i);
+		says(&s, "tool_use", turn);
+	}
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	static const char mark[] = ",\"cache_control\":{\"type\":\"ephemeral\"}";
+	autofree char *before = NULL;
+	for (size_t i = 0; i < 7; i++) {
+		autofree char *now = xstrdup(body(&w, i));
+		for (char *p; (p = strstr(now, mark));)
+			memmove(p, p + strlen(mark), strlen(p + strlen(mark)) + 1);
+		*strstr(now, "],\"max_tokens\"") = '\0';
+		assert_true(!before || strncmp(before, now, strlen(before)) == 0);
+		free(before);
+		before = take(&now);
+	}
+}
+
+static void finishing_without_a_change_is_told_apart(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(w.result.end, AGENT_UNCHANGED);
+}
+
+static void a_question_ends_the_work_and_calls_after_it_are_not_run(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use",
+		"[" TOOL("q", "ask_human", "{\"question\":\"Red or blue?\"}") "," TOOL(
+			"t", "create", "{\"path\":\"x\",\"text\":\"x\"}") "]");
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(w.result.end, AGENT_QUESTION);
+	assert_string_equal(w.result.question, "Red or blue?");
+	run("test ! -e x");
+}
+
+static void answers_without_a_tool_call_are_reminded_and_then_end_the_run(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	for (int i = 0; i < 3; i++)
+		says(&s, "end_turn",
+			i == 1 ? "[]" : "[{\"type\":\"text\",\"text\":\"All done!\"}]");
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(canned_count(w.server), 3);
+	assert_non_null(strstr(body(&w, 1), "You answered without calling a tool."));
+	assert_null(strstr(body(&w, 2), "\"content\":[]"));
+}
+
+static void a_call_that_repeats_is_hinted_at_and_then_ends_the_run(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	for (int i = 0; i < 7; i++)
+		says(&s, "tool_use", "[" TOOL("t", "view", "{\"path\":\"a.txt\"}") "]");
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(canned_count(w.server), 6);
+	assert_null(strstr(body(&w, 2), "This call has had this result"));
+	assert_non_null(strstr(body(&w, 3), "This call has had this result 3 times."));
+}
+
+static void the_limit_of_turns_counts_the_whole_run(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("t", "bash", "{\"command\":\"a\"}") "]");
+	says(&s, "tool_use", "[" TOOL("t", "bash", "{\"command\":\"b\"}") "]");
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, "AIRUNNER_MAX_TURNS=52");
+	with_db_sql(db, "UPDATE runs SET turns = 49");
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_non_null(strstr(body(&w, 1), "{\"type\":\"text\",\"text\":\"Notice: 50 of at most "
+					    "52 turns are used.\\nCome to an end"));
+	assert_int_equal(with_db_number(db, "SELECT turns FROM runs"), 52);
+	w.ctx.heal_round = 1;
+	assert_int_equal(work(&w, "Heal it."), ERR_LIMIT);
+	assert_int_equal(canned_count(w.server), 3);
+}
+
+static void the_limit_of_money_ends_the_run(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("t", "bash", "{\"command\":\"a\"}") "]");
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, "AIRUNNER_MAX_RUN_USD=0.005");
+	assert_int_equal(work(&w, "Do it."), ERR_LIMIT); /* 0.003 a turn */
+	assert_int_equal(canned_count(w.server), 2);
+}
+
+static void a_cut_answer_runs_nothing_and_is_asked_again_with_more_room(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "max_tokens",
+		"[" TOOL("t", "create",
+			"\"{\\\"path\\\":\\\"cut.txt\\\",\\\"text\\\":\\\"hal\"") "]");
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	run("test ! -e cut.txt");
+	assert_null(strstr(body(&w, 1), "cut.txt"));
+	assert_non_null(strstr(body(&w, 1), "was cut at the output limit"));
+	assert_non_null(strstr(body(&w, 1), "\"max_tokens\":64000}"));
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM run_messages WHERE stop_reason = "
+					    "'max_tokens' AND LENGTH(content) = 0"),
+		1);
+}
+
+static void a_refusal_ends_the_run_with_its_words(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "refusal", "[{\"type\":\"text\",\"text\":\"No.\"}]");
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(with_db_number(db, "SELECT turns FROM runs"), 1);
+}
+
+static void wrong_calls_are_answered_with_an_error(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use",
+		"[" TOOL("a", "fly", "{}") "," TOOL("b", "view", "\"{broken\"") "," TOOL(
+			"c", "view", "{\"path\":\"/etc/passwd\"}") "]");
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_non_null(
+		strstr(body(&w, 1), "\"content\":\"there is no tool fly\",\"is_error\":true}"));
+	assert_non_null(strstr(
+		body(&w, 1), "\"content\":\"the input is not a JSON object\",\"is_error\":true}"));
+	assert_non_null(strstr(body(&w, 1), "it is absolute; name it from the top"));
+}
+
+static void a_heal_round_goes_on_with_the_conversation(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
+	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	w.ctx.heal_round = 1;
+	assert_int_equal(work(&w, "Heal it."), ERR_NONE);
+	assert_int_equal(w.result.end, AGENT_FINISHED);
+	assert_int_equal(with_db_number(db, "SELECT MAX(conv) FROM run_messages"), 1);
+	assert_non_null(strstr(body(&w, 2), "Do it."));
+	assert_non_null(
+		strstr(body(&w, 2), "{\"type\":\"text\",\"text\":\"Heal it.\",\"cache_control\""));
+	/* another attempt: the work tree was set back, so the story begins anew */
+	w.ctx.heal_round = 0;
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(with_db_number(db, "SELECT MAX(conv) FROM run_messages"), 2);
+	assert_null(strstr(body(&w, 3), "Heal it."));
+}
+
+static void calls_without_a_result_get_one_when_the_work_goes_on(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
+	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	with_db_sql(
+		db, "DELETE FROM run_messages WHERE seq = 5"); /* as if killed before the results */
+	w.ctx.heal_round = 1;
+	assert_int_equal(work(&w, "Heal it."), ERR_NONE);
+	assert_non_null(strstr(body(&w, 2),
+		"\"tool_use_id\":\"f\",\"content\":\"Not run: the worker was "
+		"interrupted.\",\"is_error\":true},{\"type\":\"text\",\"text\":\"Heal it.\""));
+}
+
+static void nothing_is_asked_or_stored_once_the_run_is_not_ours(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	with_db_sql(db, "UPDATE runs SET fence = 8");
+	assert_int_equal(work(&w, "Do it."), ERR_FENCE);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM run_messages"), 0);
+	with_db_sql(db, "UPDATE runs SET fence = 7, cancel_at = NOW(3)");
+	assert_int_equal(work(&w, "Do it."), ERR_CANCELLED);
+	assert_int_equal(canned_count(w.server), 0);
+}
+
+static void secrets_are_masked_and_long_output_is_cut_but_kept(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use",
+		"[" TOOL("a", "view", "{\"path\":\"secret.txt\"}") "," TOOL(
+			"b", "bash", "{\"command\":\"long\"}") "]");
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	run("echo 'token ghp_0123456789abcdef' >secret.txt");
+	redact_add("GH_TOKEN", "ghp_0123456789abcdef");
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_null(strstr(body(&w, 1), "ghp_0123456789abcdef"));
+	assert_non_null(strstr(body(&w, 1), "token [redacted GH_TOKEN]"));
+	assert_non_null(strstr(body(&w, 1), "left out"));
+	assert_non_null(strstr(body(&w, 1), "[exit code 1]"));
+	assert_true(strlen(body(&w, 1)) < 30000);
+	assert_true(with_db_number(db, "SELECT bytes FROM artifacts WHERE kind = 'tool_output'") >
+		    20000);
+	redact_clear();
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	setenv("ANTHROPIC_API_KEY", "key-of-the-test", 1);
+	db = with_db_open(&base_set);
+	return http_init() ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	db_close(db);
+	settings_free(base_set);
+	http_exit();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_task_is_worked_to_its_finish_and_every_turn_is_stored),
+		cmocka_unit_test(each_request_begins_with_the_bytes_of_the_one_before),
+		cmocka_unit_test(finishing_without_a_change_is_told_apart),
+		cmocka_unit_test(a_question_ends_the_work_and_calls_after_it_are_not_run),
+		cmocka_unit_test(answers_without_a_tool_call_are_reminded_and_then_end_the_run),
+		cmocka_unit_test(a_call_that_repeats_is_hinted_at_and_then_ends_the_run),
+		cmocka_unit_test(the_limit_of_turns_counts_the_whole_run),
+		cmocka_unit_test(the_limit_of_money_ends_the_run),
+		cmocka_unit_test(a_cut_answer_runs_nothing_and_is_asked_again_with_more_room),
+		cmocka_unit_test(a_refusal_ends_the_run_with_its_words),
+		cmocka_unit_test(wrong_calls_are_answered_with_an_error),
+		cmocka_unit_test(a_heal_round_goes_on_with_the_conversation),
+		cmocka_unit_test(calls_without_a_result_get_one_when_the_work_goes_on),
+		cmocka_unit_test(nothing_is_asked_or_stored_once_the_run_is_not_ours),
+		cmocka_unit_test(secrets_are_masked_and_long_output_is_cut_but_kept),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
