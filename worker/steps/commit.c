@@ -104,6 +104,6 @@ err_t step_commit(struct run_ctx *ctx, enum step_next *ret_next)
 		json_pack("{s:s, s:i, s:i, s:i}", "commit", commit, "files_changed",
 			stat.files_changed, "lines_added", stat.lines_added, "lines_removed",
 			stat.lines_removed),
-		"Committed %.10s: %d files changed, %d lines added, %d removed", commit,
+		"Committed %.10s (files changed %d, lines added %d, removed %d)", commit,
 		stat.files_changed, stat.lines_added, stat.lines_removed);
 }
