@@ -219,6 +219,22 @@ static void configuration_of_store_or_host_redirects_no_push(void **state)
 	assert_remote(f, "refs/heads/ai/abc-1", commit);
 }
 
+static void configuration_of_the_host_is_not_read(void **state)
+{
+	struct fixture *f = *state;
+	git_config *config = NULL;
+	git_buf value = {0};
+	autofree char *home = xstrdup(getenv("HOME") ? getenv("HOME") : "/");
+	sample_write(f->sample.folder, ".gitconfig", "[user]\n\tname = Somebody\n");
+	git_stop();
+	setenv("HOME", f->sample.folder, 1);
+	no_error(git_start(f->sample.set));
+	assert_int_equal(git_config_open_default(&config), 0);
+	assert_int_equal(git_config_get_string_buf(&value, config, "user.name"), GIT_ENOTFOUND);
+	git_config_free(config);
+	setenv("HOME", home, 1);
+}
+
 static void diff_counts_and_stops_at_its_limit(void **state)
 {
 	struct fixture *f = *state;
@@ -266,6 +282,7 @@ int main(void)
 		CASE(moved_branch_refuses_the_push),
 		CASE(expected_head_lets_the_branch_go_forward),
 		CASE(configuration_of_store_or_host_redirects_no_push),
+		CASE(configuration_of_the_host_is_not_read),
 		CASE(diff_counts_and_stops_at_its_limit),
 		CASE(half_made_store_is_made_anew),
 	};

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "worker/git/remote.h"
@@ -88,22 +89,30 @@ static err_t upload(struct remote *remote, const char *local, const char *remote
 	return rc < 0 ? remote_error(remote, rc, "push to") : NULL;
 }
 
-/* A push needs a local ref; a commit gets one for the time. */
-static err_t upload_commit(struct remote *remote, const git_oid *id, const char *remote_ref)
+static err_t temp_ref(struct store *store, const char *name, const git_oid *id)
 {
-	struct store *store = remote->store;
-	char hex[OID_HEX + 1];
-	git_oid_tostr(hex, sizeof hex, id);
-	autofree char *name = xasprintf(TEMP_REF "%s", hex);
 	git_reference *made AUTO(store_reference_free) = NULL;
 	AUTO(store_unlock) int lock = -1;
 	ERR_TRY(store_lock(store, &lock));
-	int rc = git_reference_create(&made, store->repo, name, id, 1, NULL);
-	if (rc < 0)
-		return store_error(rc, "make %s", name);
+	int rc = id ? git_reference_create(&made, store->repo, name, id, 1, NULL)
+		    : git_reference_remove(store->repo, name);
+	return rc < 0 ? store_error(rc, "%s %s", id ? "make" : "remove", name) : NULL;
+}
+
+/* A push needs a local ref; a commit gets one for the time. The lock is not held while the network
+ * is used. */
+static err_t upload_commit(struct remote *remote, const git_oid *id, const char *remote_ref)
+{
+	char hex[OID_HEX + 1];
+	git_oid_tostr(hex, sizeof hex, id);
+	autofree char *name = xasprintf(TEMP_REF "%s", hex);
+	ERR_TRY(temp_ref(remote->store, name, id));
 	err_t e = upload(remote, name, remote_ref);
-	rc = git_reference_delete(made);
-	return e ? e : rc < 0 ? store_error(rc, "remove %s", name) : NULL;
+	struct err kept = e ? *e : (struct err){0};
+	err_t removed = temp_ref(remote->store, name, NULL);
+	if (removed)
+		log_debug("a ref stays behind: %s", err_text(removed)); /* it harms nobody */
+	return e ? err_new(kept.code, "%s", kept.text) : NULL;
 }
 
 static err_t push_one(struct store *store, const struct push_ref *ref)

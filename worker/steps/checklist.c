@@ -10,7 +10,7 @@
 static bool is_item(const char *line)
 {
 	return (line[0] == '-' || line[0] == '*') && line[1] == ' ' && line[2] == '[' && line[3] &&
-		strchr(" xX", line[3]) && line[4] == ']' && line[5] == ' ';
+	       strchr(" xX", line[3]) && line[4] == ']' && line[5] == ' ';
 }
 
 static bool is_of(const char *line, const char *key)
@@ -33,7 +33,8 @@ static void add_item(struct buf *out, const char *key, const char *summary, bool
 	buf_addc(out, '\n');
 }
 
-void checklist_set(struct buf *out, const char *body, const char *key, const char *summary, bool is_done)
+void checklist_set(
+	struct buf *out, const char *body, const char *key, const char *summary, bool is_done)
 {
 	const char *own = NULL, *last = NULL;
 	for (const char *line = body; *line; line += line_len(line)) {

@@ -1,7 +1,7 @@
 /*
- * Step `checkout`: fetches the repository and sets the run's work tree to the commit that the change
- * is made on: the head of the branch when the remote has it, else the base branch's. Opens tree and
- * sandbox for all later steps. The branch itself comes into being with the push.
+ * Step `checkout`: fetches the repository and sets the run's work tree to the commit that the
+ * change is made on: the head of the branch when the remote has it, else the base branch's. Opens
+ * tree and sandbox for all later steps. The branch itself comes into being with the push.
  */
 #include <string.h>
 
@@ -28,7 +28,8 @@ static err_t find_start(struct run_ctx *ctx, struct store *store, struct start *
 	err_t e = store_remote_head(store, branch, ret_start->commit);
 	ret_start->branch_existed = !e;
 	if (err_code(e) == ERR_NOT_FOUND)
-		e = err_in(store_remote_head(store, base, ret_start->commit), "base branch (BASE_BRANCH)");
+		e = err_in(store_remote_head(store, base, ret_start->commit),
+			"base branch (BASE_BRANCH)");
 	ERR_TRY(e);
 	return store_commit_tree(store, ret_start->commit, ret_start->tree);
 }
@@ -58,14 +59,15 @@ err_t step_checkout(struct run_ctx *ctx, enum step_next *ret_next)
 	const char *branch = run_state_str(ctx, "route.branch");
 	const char *from = start.branch_existed ? branch : run_state_str(ctx, "route.base_branch");
 	run_state_set(ctx, "checkout",
-		json_pack("{s:s, s:s, s:b, s:s?, s:o}", "base_commit", start.commit, "base_tree", start.tree,
-			"branch_existed", start.branch_existed, "remote_head",
+		json_pack("{s:s, s:s, s:b, s:s?, s:o}", "base_commit", start.commit, "base_tree",
+			start.tree, "branch_existed", start.branch_existed, "remote_head",
 			start.branch_existed ? start.commit : NULL, "tree_path",
 			text_json(work_tree_path(ctx->tree))));
 	ERR_TRY(journal_branch(ctx, branch));
 	return journal_event(ctx, EVENT_INFO,
-		json_pack("{s:o, s:o, s:s}", "branch", text_json(branch), "from", text_json(from), "commit",
-			start.commit),
-		"Checked out %s at %.10s%s%s", from, start.commit, start.branch_existed ? "" : " for the new branch ",
+		json_pack("{s:o, s:o, s:s}", "branch", text_json(branch), "from", text_json(from),
+			"commit", start.commit),
+		"Checked out %s at %.10s%s%s", from, start.commit,
+		start.branch_existed ? "" : " for the new branch ",
 		start.branch_existed ? "" : branch);
 }

@@ -35,8 +35,8 @@ static err_t choose_tree(const struct run_ctx *ctx, const char **ret_tree)
 		return err_new(ERR_INTERNAL, "the tree to commit was not verified");
 	if (is_true(ctx, "test.ran") &&
 		(!is_true(ctx, "test.ok") || !tested || strcmp(tested, verified) != 0))
-		return err_new(ERR_INTERNAL, "tests ran on tree %.10s, checks on %.10s", tested ? tested : "?",
-			verified);
+		return err_new(ERR_INTERNAL, "tests ran on tree %.10s, checks on %.10s",
+			tested ? tested : "?", verified);
 	*ret_tree = verified;
 	return NULL;
 }
@@ -49,7 +49,8 @@ static void add_line(struct buf *out, const char *text, size_t max)
 	for (char *p = clean.data; *p; p++)
 		if (*p == '\n' || *p == '\t')
 			*p = ' ';
-	while (clean.len > max || (buf_cut(&clean) && clean.len && (clean.data[clean.len - 1] & 0xc0) == 0x80))
+	while (clean.len > max ||
+		(buf_cut(&clean) && clean.len && (clean.data[clean.len - 1] & 0xc0) == 0x80))
 		buf_truncate(&clean, clean.len - 1);
 	if (buf_cut(&clean) && clean.len && (unsigned char)clean.data[clean.len - 1] >= 0xc0)
 		buf_truncate(&clean, clean.len - 1);
@@ -95,12 +96,14 @@ err_t step_commit(struct run_ctx *ctx, enum step_next *ret_next)
 	ERR_TRY(store_diff(store, base, tree, &diff, &stat));
 	ERR_TRY(store_commit(store, tree, parent, message, &who, commit));
 	run_state_set(ctx, "commit",
-		json_pack("{s:s, s:s, s:i, s:i, s:i}", "commit", commit, "tree", tree, "files_changed",
-			stat.files_changed, "lines_added", stat.lines_added, "lines_removed", stat.lines_removed));
+		json_pack("{s:s, s:s, s:i, s:i, s:i}", "commit", commit, "tree", tree,
+			"files_changed", stat.files_changed, "lines_added", stat.lines_added,
+			"lines_removed", stat.lines_removed));
 	ERR_TRY(journal_artifact(ctx, "diff", "change", diff.data, diff.len));
 	return journal_event(ctx, EVENT_PROGRESS,
-		json_pack("{s:s, s:i, s:i, s:i}", "commit", commit, "files_changed", stat.files_changed, "lines_added",
-			stat.lines_added, "lines_removed", stat.lines_removed),
-		"Committed %.10s: %d files changed, %d lines added, %d removed", commit, stat.files_changed,
-		stat.lines_added, stat.lines_removed);
+		json_pack("{s:s, s:i, s:i, s:i}", "commit", commit, "files_changed",
+			stat.files_changed, "lines_added", stat.lines_added, "lines_removed",
+			stat.lines_removed),
+		"Committed %.10s (files changed %d, lines added %d, removed %d)", commit,
+		stat.files_changed, stat.lines_added, stat.lines_removed);
 }

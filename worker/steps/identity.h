@@ -5,7 +5,8 @@
 #include "lib/settings.h"
 #include "worker/git/store.h"
 
-/** "AI Runner" with the AI account's address, so that Jira and the forge know it. Borrows from set. */
+/** "AI Runner" with the AI account's address, so that Jira and the forge know it. Borrows from set.
+ */
 static inline struct git_identity git_identity_of(const struct settings *set)
 {
 	const char *email = settings_str(set, S_JIRA_EMAIL);

@@ -1,7 +1,7 @@
 /*
  * Step `pull_request`: a draft for the branch, found or created. Sub-tasks of a Story share the
- * Story's: its check-list gets a line for each. Written through the outbox only. The words of a new one are in
- * templates/forge/pull_request.md.
+ * Story's: its check-list gets a line for each. Written through the outbox only. The words of a new
+ * one are in templates/forge/pull_request.md.
  */
 #include <string.h>
 
@@ -64,7 +64,8 @@ static err_t body_of(struct run_ctx *ctx, const struct subject *subject, struct 
 {
 	AUTO(buf_release) struct buf description = BUF(2 * DESCRIPTION_MAX);
 	AUTO(buf_release) struct buf list = BUF(2048);
-	text_middle(&description, subject->description, strlen(subject->description), DESCRIPTION_MAX);
+	text_middle(
+		&description, subject->description, strlen(subject->description), DESCRIPTION_MAX);
 	bool is_incomplete = run_state_get(ctx, "salvage") != NULL;
 	checklist_set(&list, "", ctx->run.issue_key, issue_summary(ctx), !is_incomplete);
 	json_auto_t *data = report_data(ctx, is_incomplete ? RUN_BLOCKED : RUN_COMPLETED);
@@ -72,7 +73,8 @@ static err_t body_of(struct run_ctx *ctx, const struct subject *subject, struct 
 		return err_new(ERR_INTERNAL, "the pull request has no data");
 	json_object_set_new(data, "subject",
 		json_pack("{s:o, s:o, s:o, s:b}", "key", text_json(subject->key), "summary",
-			text_json(subject->summary), "description", description.len ? text_json(description.data) : json_null(), "is_story",
+			text_json(subject->summary), "description",
+			description.len ? text_json(description.data) : json_null(), "is_story",
 			subject->is_story));
 	json_object_set_new(data, "check_list", text_json(list.data));
 	json_object_set_new(data, "is_incomplete", json_boolean(is_incomplete));
@@ -91,9 +93,10 @@ static err_t open_new(struct run_ctx *ctx, json_t **ret_result)
 		.kind = EFFECT_FORGE_PULL_REQUEST,
 		.name = "pull_request",
 		.issue_key = ctx->run.issue_key,
-		.request = json_pack("{s:o, s:o, s:o, s:o, s:b}", "head", text_json(run_state_str(ctx, "route.branch")),
-			"base", text_json(run_state_str(ctx, "route.base_branch")), "title", text_json(title), "body",
-			text_json(cut.data), "draft", true),
+		.request = json_pack("{s:o, s:o, s:o, s:o, s:b}", "head",
+			text_json(run_state_str(ctx, "route.branch")), "base",
+			text_json(run_state_str(ctx, "route.base_branch")), "title",
+			text_json(title), "body", text_json(cut.data), "draft", true),
 	};
 	return outbox_effect(ctx, &effect, ret_result);
 }
@@ -102,19 +105,20 @@ static err_t open_new(struct run_ctx *ctx, json_t **ret_result)
 static err_t extend(struct run_ctx *ctx, const struct pull_request *pr, json_t **ret_result)
 {
 	AUTO(buf_release) struct buf body = BUF(4 * BODY_MAX);
-	checklist_set(&body, pr->body, ctx->run.issue_key, issue_summary(ctx), !run_state_get(ctx, "salvage"));
+	checklist_set(&body, pr->body, ctx->run.issue_key, issue_summary(ctx),
+		!run_state_get(ctx, "salvage"));
 	if (strcmp(body.data, pr->body) != 0 && body.len <= BODY_MAX) {
 		struct effect effect = {
 			.kind = EFFECT_FORGE_PULL_REQUEST_EDIT,
 			.name = "pull_request_edit",
 			.issue_key = ctx->run.issue_key,
-				.request = json_pack("{s:I, s:o, s:o}", "number", (json_int_t)pr->number, "title",
-				text_json(pr->title), "body", text_json(body.data)),
+			.request = json_pack("{s:I, s:o, s:o}", "number", (json_int_t)pr->number,
+				"title", text_json(pr->title), "body", text_json(body.data)),
 		};
 		ERR_TRY(outbox_effect(ctx, &effect, NULL));
 	}
-	*ret_result = json_pack("{s:I, s:o, s:b, s:b}", "number", (json_int_t)pr->number, "url", text_json(pr->url),
-		"draft", pr->draft, "found", true);
+	*ret_result = json_pack("{s:I, s:o, s:b, s:b}", "number", (json_int_t)pr->number, "url",
+		text_json(pr->url), "draft", pr->draft, "found", true);
 	return NULL;
 }
 
@@ -125,7 +129,8 @@ err_t step_pull_request(struct run_ctx *ctx, enum step_next *ret_next)
 	json_t *result = NULL;
 	if (!*ctx->repo->owner || !*ctx->repo->name)
 		return journal_event(ctx, EVENT_INFO, NULL,
-			"No pull request: the repository names no owner and name at a forge; the work is on branch %s",
+			"No pull request: the repository names no owner and name at a forge; the "
+			"work is on branch %s",
 			run_state_str(ctx, "route.branch"));
 	if (!ctx->forge)
 		ERR_TRY(forge_open(ctx->set, ctx->repo, &ctx->forge));
@@ -136,6 +141,7 @@ err_t step_pull_request(struct run_ctx *ctx, enum step_next *ret_next)
 	const char *url = run_state_str(ctx, "pull_request.url");
 	bool was_there = json_is_true(run_state_get(ctx, "pull_request.found"));
 	ERR_TRY(journal_pull_request(ctx, url));
-	return journal_event(ctx, EVENT_PROGRESS, json_pack("{s:o}", "pr_url", text_json(url)), "%s %s",
-		was_there ? "The branch's pull request is" : "Opened draft pull request", url);
+	return journal_event(ctx, EVENT_PROGRESS, json_pack("{s:o}", "pr_url", text_json(url)),
+		"%s %s", was_there ? "The branch's pull request is" : "Opened draft pull request",
+		url);
 }

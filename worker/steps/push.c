@@ -31,6 +31,6 @@ err_t step_push(struct run_ctx *ctx, enum step_next *ret_next)
 	run_state_set(ctx, "push", json_pack("{s:s, s:o}", "head", commit, "refs", pushed));
 	ERR_TRY(journal_branch(ctx, branch));
 	return journal_event(ctx, EVENT_PROGRESS,
-		json_pack("{s:o, s:s}", "branch", text_json(branch), "commit", commit), "Pushed %.10s to %s", commit,
-		branch);
+		json_pack("{s:o, s:s}", "branch", text_json(branch), "commit", commit),
+		"Pushed %.10s to %s", commit, branch);
 }
