@@ -58,7 +58,7 @@ struct check {
 	const char *name;  /* at most 32 bytes: events, rows, findings */
 	const char *label; /* for people */
 	enum check_scope scope;
-	enum setting timeout; /* its time limit in seconds; S__MAX: none of its own */
+	enum setting timeout;     /* its time limit in seconds; S__MAX: none of its own */
 	const char *timeout_name; /* as people set it; NULL: none */
 	/** NULL when it applies, else why not (static text). */
 	const char *(*skip)(const struct check_target *target);

@@ -80,7 +80,8 @@ static const char *key_of(const json_t *finding)
 	return key ? key : "";
 }
 
-int findings_split(const json_t *findings, const json_t *base, json_t **ret_new)
+void findings_split(
+	const json_t *findings, const json_t *base, json_t **ret_new, json_t **ret_known)
 {
 	json_auto_t *left = json_object(); /* key → how many of the base are not matched yet */
 	size_t i;
@@ -90,18 +91,18 @@ int findings_split(const json_t *findings, const json_t *base, json_t **ret_new)
 		json_object_set_new(left, key_of(finding), json_integer(n + 1));
 	}
 	json_t *fresh = json_array();
-	int known = 0;
+	json_t *known = json_array();
 	json_array_foreach (findings, i, finding) {
 		json_int_t n = json_integer_value(json_object_get(left, key_of(finding)));
 		if (n > 0) {
 			json_object_set_new(left, key_of(finding), json_integer(n - 1));
-			known++;
+			json_array_append(known, finding);
 		} else {
 			json_array_append(fresh, finding);
 		}
 	}
 	*ret_new = fresh;
-	return known;
+	*ret_known = known;
 }
 
 err_t findings_hint(const struct settings *set, json_t *findings)

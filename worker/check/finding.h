@@ -34,11 +34,12 @@ void finding_add(json_t *findings, const char *tree, const struct finding *findi
 /**
  * Tells new findings from those the base has too (counted: two of the same against one of the base
  * are one new).
- * @param base     findings of the base, NULL: none are known
- * @param ret_new  new reference: array of the same objects
- * @return how many were known
+ * @param base       findings of the base, NULL: none are known
+ * @param ret_new    new reference: array of the same objects
+ * @param ret_known  the same
  */
-int findings_split(const json_t *findings, const json_t *base, json_t **ret_new);
+void findings_split(
+	const json_t *findings, const json_t *base, json_t **ret_new, json_t **ret_known);
 
 /** Fills the member hint of each finding from templates/hints/<category>.md. */
 err_t findings_hint(const struct settings *set, json_t *findings);

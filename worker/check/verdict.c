@@ -42,17 +42,17 @@ static err_t tell_new(struct run_ctx *ctx, json_t *finding)
 		ctx, EVENT_ERROR, json_incref(finding), "%s: %s", member(finding, "check"), what);
 }
 
-static err_t tell_known(
-	struct run_ctx *ctx, const struct check *check, const json_t *findings, int known)
+static err_t tell_known(struct run_ctx *ctx, const struct check *check, const json_t *known)
 {
-	if (known == 0)
+	int count = (int)json_array_size(known);
+	if (count == 0)
 		return NULL;
-	autofree char *what = one_line(json_array_get(findings, 0));
+	autofree char *what = one_line(json_array_get(known, 0));
 	return journal_event(ctx, EVENT_INFO,
-		json_pack("{s:s, s:i, s:b, s:s}", "check", check->name, "findings", known,
+		json_pack("{s:s, s:i, s:b, s:s}", "check", check->name, "findings", count,
 			"found_before", true, "first", what),
 		"%s: %d finding%s found before the change too, not counted against it: %s%s",
-		check->label, known, known == 1 ? "" : "s", what, known > 1 ? ", …" : "");
+		check->label, count, count == 1 ? "" : "s", what, count > 1 ? ", …" : "");
 }
 
 err_t verdict_add_new(struct run_ctx *ctx, json_t *findings, struct verdict *verdict)
@@ -124,10 +124,10 @@ err_t verdict_add(struct run_ctx *ctx, const struct check *check,
 	ERR_TRY(baseline_result(ctx, check, changed, tree, &base));
 	if (outcome->skipped)
 		add_removed(check, outcome, base, outcome->findings);
-	json_auto_t *fresh = NULL;
-	int known = findings_split(outcome->findings, json_object_get(base, "findings"), &fresh);
-	verdict->known += known;
-	ERR_TRY(tell_known(ctx, check, outcome->findings, known));
+	json_auto_t *fresh = NULL, *known = NULL;
+	findings_split(outcome->findings, json_object_get(base, "findings"), &fresh, &known);
+	verdict->known += (int)json_array_size(known);
+	ERR_TRY(tell_known(ctx, check, known));
 	ERR_TRY(refuse_hang(check, fresh));
 	return verdict_add_new(ctx, fresh, verdict);
 }
