@@ -12,9 +12,11 @@
 enum effect_kind {
 	EFFECT_JIRA_COMMENT,      /* {body_markdown}                → {id}; found by the marker */
 	EFFECT_JIRA_COMMENT_EDIT, /* {id, body_markdown}            → {id}; repeating is harmless */
-	EFFECT_JIRA_TRANSITION,   /* {status}                       → {status}; found by the status */
-	EFFECT_JIRA_ASSIGN,       /* {account_id}                   → {}; repeating is harmless */
-	EFFECT_FORGE_PULL_REQUEST, /* {head, base, title, body, draft} → {number, url, draft, found}; by head branch */
+	EFFECT_JIRA_TRANSITION, /* {status}                       → {status}; found by the issue's
+				   status */
+	EFFECT_JIRA_ASSIGN,     /* {account_id}                   → {}; repeating is harmless */
+	EFFECT_FORGE_PULL_REQUEST,      /* {head, base, title, body, draft} → {number, url, draft,
+					   found}; by head branch */
 	EFFECT_FORGE_PULL_REQUEST_EDIT, /* {number, title, body}    → {number, url} */
 	EFFECT__MAX
 };
@@ -28,11 +30,17 @@ struct effect {
 };
 
 /**
- * Stores the effect (key: run id / attempt / name), sends it and waits for its end. A key that is
- * done already returns its stored result and sends nothing.
+ * Stores the effect (key: run id/attempt/name), sends it and waits for its end. A key that is done
+ * already returns its stored result and sends nothing. Texts of the request are masked here
+ * (lib/redact.h).
+ *
+ * An error that may pass is tried twice more, after a look whether it had its effect all the same;
+ * where nobody can know (the answer was lost), not before send_until: so the call may take two
+ * minutes at worst. The comment's marker is the line "AI Runner · run 12 · attempt 1 · report".
+ *
  * @param ret_result  new reference, may be NULL
- * @return ERR_FENCE, ERR_CANCELLED (nothing was sent), or the service's error (row stays waiting when a
- *         later try can help, void when the refusal is final; last_error has the words)
+ * @return ERR_FENCE, ERR_CANCELLED (nothing was sent), or the service's error (row stays waiting
+ * when a later try can help, void when the refusal is final; last_error has the words)
  */
 err_t outbox_effect(struct run_ctx *ctx, struct effect *effect, json_t **ret_result);
 

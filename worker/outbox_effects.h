@@ -1,6 +1,6 @@
 /*
- * How each kind of effect is sent, and how it is looked up at the service when nobody knows whether it
- * was sent. Used by worker/outbox.c only.
+ * How each kind of effect is sent, and how it is looked up at the service when nobody knows whether
+ * it was sent. Used by worker/outbox.c only.
  */
 #ifndef AIRUNNER_OUTBOX_EFFECTS_H
 #define AIRUNNER_OUTBOX_EFFECTS_H
@@ -18,7 +18,8 @@ struct effect_service {
 	const char *name; /* runs' outbox.kind */
 	/** Sends; the call is over within 20 s. @param ret_result new reference */
 	err_t (*send)(const struct effect_call *call, json_t **ret_result);
-	/** Has it happened already? *ret_result stays NULL when not. NULL function: repeating is harmless. */
+	/** Has it happened already? *ret_result stays NULL when not. NULL function: repeating is
+	 * harmless. */
 	err_t (*lookup)(const struct effect_call *call, json_t **ret_result);
 };
 

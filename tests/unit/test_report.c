@@ -183,7 +183,7 @@ static void trouble_says_reason_next_step_and_where_the_work_is(void **state)
 	(void)state;
 	assert_null(report_trouble(
 		&ctx, RUN_BLOCKED, ERR_PUSH_REFUSED, "push: the remote says: no *stars* in_names"));
-	assert_says("A-1 is not done: the run is blocked");
+	assert_says("A-1 is not done: its run ended blocked");
 	assert_says("Reason (push_refused): push: the remote says: no \\*stars\\* in_names");
 	assert_says("The git server refused the branch");
 	assert_says("kept on branch `ai/a-1`, pull request https://forge.example/o/r/pull/5");

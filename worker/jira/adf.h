@@ -14,8 +14,8 @@
 
 /**
  * A document from Markdown (CommonMark with autolinks and strike-through; tables become code).
- * What the schema forbids is hoisted, dissolved or dropped; text past ADF_TEXT_MAX characters is cut, and a last
- * paragraph says so.
+ * What the schema forbids is hoisted, dissolved or dropped; text past ADF_TEXT_MAX characters is
+ * cut, and a last paragraph says so.
  *
  * @param marker  text of an own last paragraph, never cut; may be NULL
  * @return new reference, never NULL
@@ -26,8 +26,8 @@ json_t *adf_from_markdown(const char *markdown, const char *marker);
 json_t *adf_from_plain(const char *text, const char *marker);
 
 /**
- * Appends a document, or a plain string as older Jiras send it, as Markdown-like text for prompts and people. Nodes
- * that are not known give their children's text; NULL and JSON null give nothing.
+ * Appends a document, or a plain string as older Jiras send it, as Markdown-like text for prompts
+ * and people. Nodes that are not known give their children's text; NULL and JSON null give nothing.
  */
 void adf_to_text(const json_t *adf, struct buf *out);
 

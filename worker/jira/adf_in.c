@@ -5,29 +5,15 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "worker/jira/adf.h"
+#include "worker/jira/adf_in_inline.h"
 
 #define MAX_DEPTH 40
 
 static void blocks(const json_t *parent, struct buf *out, int depth);
-static void inlines(const json_t *parent, struct buf *out, int depth);
-
-static const char *attr(const json_t *n, const char *name)
-{
-	return json_string_value(json_object_get(json_object_get(n, "attrs"), name));
-}
-
-static const char *first_of(const json_t *n, const char *a, const char *b, const char *otherwise)
-{
-	const char *s = attr(n, a);
-	if (!s || !*s)
-		s = attr(n, b);
-	return s && *s ? s : otherwise;
-}
 
 /* Blocks are set apart by an empty line, items of a list by none. */
 static void gap(struct buf *out, const char *between)
@@ -52,138 +38,6 @@ static void indented(struct buf *out, const char *text, const char *first, const
 	}
 }
 
-/* ---- inline nodes ---- */
-
-static bool has_mark(const json_t *n, const char *type, const json_t **ret_mark)
-{
-	size_t i;
-	json_t *mark;
-	json_array_foreach (json_object_get(n, "marks"), i, mark) {
-		const char *t = json_string_value(json_object_get(mark, "type"));
-		if (t && strcmp(t, type) == 0) {
-			*ret_mark = mark;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void in_text(const json_t *n, struct buf *out)
-{
-	static const struct {
-		const char *mark, *sign;
-	} signs[] = {{"strong", "**"}, {"em", "*"}, {"strike", "~~"}, {"code", "`"}};
-	const char *text = json_string_value(json_object_get(n, "text"));
-	const json_t *mark = NULL;
-	if (!text)
-		return;
-	const char *href = has_mark(n, "link", &mark) ? attr(mark, "href") : NULL;
-	bool named = href && strcmp(href, text) != 0;
-	if (named)
-		buf_addc(out, '[');
-	for (size_t i = 0; i < ARRAY_LEN(signs); i++)
-		if (has_mark(n, signs[i].mark, &mark))
-			buf_adds(out, signs[i].sign);
-	buf_adds(out, text);
-	for (size_t i = ARRAY_LEN(signs); i-- > 0;)
-		if (has_mark(n, signs[i].mark, &mark))
-			buf_adds(out, signs[i].sign);
-	if (named)
-		buf_addf(out, "](%s)", href);
-}
-
-static void in_break(const json_t *n, struct buf *out)
-{
-	(void)n;
-	buf_addc(out, '\n');
-}
-
-static void in_mention(const json_t *n, struct buf *out)
-{
-	const char *name = first_of(n, "text", "id", "someone");
-	buf_addf(out, "%s%s", *name == '@' ? "" : "@", name);
-}
-
-static void in_emoji(const json_t *n, struct buf *out)
-{
-	buf_adds(out, first_of(n, "text", "shortName", ""));
-}
-
-/* A date's timestamp is milliseconds in a string. */
-static void in_date(const json_t *n, struct buf *out)
-{
-	long long ms = 0;
-	struct tm tm;
-	char day[32];
-	const char *stamp = attr(n, "timestamp");
-	time_t at = stamp && text_to_i64(stamp, &ms) ? (time_t)(ms / 1000) : 0;
-	if (at != 0 && gmtime_r(&at, &tm) && strftime(day, sizeof day, "%Y-%m-%d", &tm) > 0)
-		buf_adds(out, day);
-	else
-		buf_adds(out, stamp ? stamp : "");
-}
-
-static void in_status(const json_t *n, struct buf *out)
-{
-	buf_addf(out, "[%s]", first_of(n, "text", "text", ""));
-}
-
-static void in_card(const json_t *n, struct buf *out)
-{
-	const json_t *data = json_object_get(json_object_get(n, "attrs"), "data");
-	const char *url = attr(n, "url");
-	if (!url)
-		url = json_string_value(json_object_get(data, "url"));
-	buf_adds(out, url ? url : "[card]");
-}
-
-static void in_media(const json_t *n, struct buf *out)
-{
-	buf_addf(out, "[attachment: %s]", first_of(n, "alt", "id", "file"));
-}
-
-static void in_extension(const json_t *n, struct buf *out)
-{
-	buf_addf(out, "[%s: %s]", "extension", first_of(n, "text", "extensionKey", "unknown"));
-}
-
-static void in_placeholder(const json_t *n, struct buf *out)
-{
-	buf_adds(out, first_of(n, "text", "text", ""));
-}
-
-static const struct {
-	const char *type;
-	void (*on)(const json_t *n, struct buf *out);
-} inline_kinds[] = {
-	{"text", in_text},
-	{"hardBreak", in_break},
-	{"mention", in_mention},
-	{"emoji", in_emoji},
-	{"date", in_date},
-	{"status", in_status},
-	{"inlineCard", in_card},
-	{"blockCard", in_card},
-	{"embedCard", in_card},
-	{"media", in_media},
-	{"mediaInline", in_media},
-	{"inlineExtension", in_extension},
-	{"extension", in_extension},
-	{"placeholder", in_placeholder},
-};
-
-static bool inline_one(const json_t *n, struct buf *out)
-{
-	const char *type = json_string_value(json_object_get(n, "type"));
-	for (size_t i = 0; type && i < ARRAY_LEN(inline_kinds); i++) {
-		if (strcmp(inline_kinds[i].type, type) == 0) {
-			inline_kinds[i].on(n, out);
-			return true;
-		}
-	}
-	return false;
-}
-
 static void inlines(const json_t *parent, struct buf *out, int depth)
 {
 	size_t i;
@@ -191,7 +45,7 @@ static void inlines(const json_t *parent, struct buf *out, int depth)
 	if (depth > MAX_DEPTH)
 		return;
 	json_array_foreach (json_object_get(parent, "content"), i, n)
-		if (!inline_one(n, out))
+		if (!adf_in_inline(n, out))
 			inlines(n, out, depth + 1);
 }
 
@@ -212,7 +66,7 @@ static void on_heading(const json_t *n, struct buf *out, int depth)
 
 static void on_code(const json_t *n, struct buf *out, int depth)
 {
-	buf_addf(out, "```%s\n", first_of(n, "language", "language", ""));
+	buf_addf(out, "```%s\n", adf_attr_or(n, "language", "language", ""));
 	inlines(n, out, depth);
 	buf_adds(out, "\n```");
 }
@@ -226,7 +80,7 @@ static void on_rule(const json_t *n, struct buf *out, int depth)
 static void on_quote(const json_t *n, struct buf *out, int depth)
 {
 	AUTO(buf_release) struct buf inner = BUF(out->limit);
-	const char *panel = attr(n, "panelType");
+	const char *panel = adf_attr(n, "panelType");
 	if (panel)
 		buf_addf(&inner, "**%s:**", panel);
 	blocks(n, &inner, depth);
@@ -235,7 +89,7 @@ static void on_quote(const json_t *n, struct buf *out, int depth)
 
 static void on_expand(const json_t *n, struct buf *out, int depth)
 {
-	const char *title = attr(n, "title");
+	const char *title = adf_attr(n, "title");
 	if (title && *title)
 		buf_addf(out, "**%s**", title);
 	blocks(n, out, depth);
@@ -245,7 +99,7 @@ static void on_expand(const json_t *n, struct buf *out, int depth)
 static void item_sign(const json_t *list, const json_t *item, size_t i, char ret_sign[32])
 {
 	const char *type = json_string_value(json_object_get(list, "type"));
-	const char *state = attr(item, "state");
+	const char *state = adf_attr(item, "state");
 	json_t *order = json_object_get(json_object_get(list, "attrs"), "order");
 	long long from = json_is_number(order) ? (long long)json_number_value(order) : 1;
 	if (strcmp(type, "orderedList") == 0)
@@ -314,7 +168,7 @@ static void on_table(const json_t *n, struct buf *out, int depth)
 
 static void on_bodied(const json_t *n, struct buf *out, int depth)
 {
-	in_extension(n, out);
+	(void)adf_in_inline(n, out);
 	blocks(n, out, depth);
 }
 
@@ -362,7 +216,7 @@ static void blocks(const json_t *parent, struct buf *out, int depth)
 	if (depth > MAX_DEPTH)
 		return;
 	json_array_foreach (json_object_get(parent, "content"), i, n)
-		if (!block_one(n, out, depth) && !inline_one(n, out))
+		if (!block_one(n, out, depth) && !adf_in_inline(n, out))
 			blocks(n, out, depth + 1);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Markdown to Atlassian documents: the blocks. The tree is cmark-gfm's; each kind of block has one
- * function in the table below. Inline text is adf_inline.c's. Called by client.c for comments.
+ * function in the table below. Inline text is adf_out_inline.c's. Called by client.c for comments.
  */
 #include "worker/jira/adf.h"
 
@@ -11,7 +11,7 @@
 
 #include "lib/mem.h"
 #include "lib/text.h"
-#include "worker/jira/adf_inline.h"
+#include "worker/jira/adf_out_inline.h"
 
 #define MAX_DEPTH 16
 

@@ -19,11 +19,12 @@ struct jira {
 void jira_begin_write(struct jira *jira);
 
 /**
- * One call. Reads retry by the common policy; within a write a call is tried again only when it had no
- * effect (not sent, or 429) and time is left.
+ * One call. Reads retry by the common policy; within a write a call is tried again only when it had
+ * no effect (not sent, or 429) and time is left.
  * @param body      borrowed, may be NULL
  * @param ret_json  the answer, NULL for an empty one; may be NULL
- * @return ERR_BAD_INPUT for an answer that is not JSON; for a bad status the code of it, with Jira's own words
+ * @return ERR_BAD_INPUT for an answer that is not JSON; for a bad status the code of it, with
+ * Jira's own words
  */
 err_t jira_call(struct jira *jira, const char *method, const char *path, const json_t *body,
 	long *ret_status, json_t **ret_json);

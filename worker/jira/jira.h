@@ -17,9 +17,10 @@ err_t jira_open(const struct settings *set, struct jira **ret_jira);
 void jira_close(struct jira *jira);
 
 /**
- * The issue with its parent and comments in the shape of worker/run.h (state.fetch.issue), and more:
- * hierarchy_level (1 Epic, 0 standard, -1 sub-task), assignee_name.
- * @return ERR_NOT_FOUND "issue X does not exist, or the AI account may not see it"; ERR_UNAUTHORIZED …
+ * The issue with its parent and comments in the shape of worker/run.h (state.fetch.issue), and
+ * more: hierarchy_level (1 Epic, 0 standard, -1 sub-task), assignee_name.
+ * @return ERR_NOT_FOUND "issue X does not exist, or the AI account may not see it";
+ * ERR_UNAUTHORIZED …
  */
 err_t jira_issue(struct jira *jira, const char *key_or_id, json_t **ret_issue);
 
@@ -35,16 +36,20 @@ err_t jira_standing(struct jira *jira, const char *key, struct jira_standing *re
 /*
  * Writes, for worker/outbox_effects.c. Each has its answer, or has given up, within 20 s.
  * A comment ends with its marker, a line of its own: it tells people whose words these are, and is
- * what jira_comment_find() looks for. Jira refusing the document (400) gets the text as one plain code block.
+ * what jira_comment_find() looks for. Jira refusing the document (400) gets the text as one plain
+ * code block.
  */
 
 /** The own comment that ends with the marker; *ret_id is NULL when there is none. */
 err_t jira_comment_find(struct jira *jira, const char *key, const char *marker, char **ret_id);
-err_t jira_comment_add(struct jira *jira, const char *key, const char *markdown, const char *marker, char **ret_id);
-err_t jira_comment_edit(struct jira *jira, const char *key, const char *id, const char *markdown, const char *marker);
+err_t jira_comment_add(struct jira *jira, const char *key, const char *markdown, const char *marker,
+	char **ret_id);
+err_t jira_comment_edit(struct jira *jira, const char *key, const char *id, const char *markdown,
+	const char *marker);
 
 /**
- * Moves the issue to a status by name (case-insensitive), by the transition that leads there. Already there: nothing.
+ * Moves the issue to a status by name (case-insensitive), by the transition that leads there.
+ * Already there: nothing.
  * @return ERR_CONFLICT naming the statuses that are offered when none fits
  */
 err_t jira_transition(struct jira *jira, const char *key, const char *status);

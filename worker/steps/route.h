@@ -1,4 +1,5 @@
-/* What is to be done with an issue, by its type, status and assignee (DESIGN 5). Pure: no effects. */
+/* What is to be done with an issue, by its type, status and assignee (DESIGN 5). Pure: no effects.
+ */
 #ifndef AIRUNNER_ROUTE_H
 #define AIRUNNER_ROUTE_H
 

@@ -1,6 +1,6 @@
 /* Inline text of Atlassian documents: text nodes with marks, within the document's limit. */
-#ifndef AIRUNNER_ADF_INLINE_H
-#define AIRUNNER_ADF_INLINE_H
+#ifndef AIRUNNER_ADF_OUT_INLINE_H
+#define AIRUNNER_ADF_OUT_INLINE_H
 
 #include <cmark-gfm.h>
 #include <jansson.h>
@@ -19,12 +19,14 @@ struct adf_marks {
 };
 
 /**
- * Appends text to an array of inline nodes. Empty text gives no node, the same marks as before join the node before.
- * Marks that the schema forbids together are left out (code allows only a link).
+ * Appends text to an array of inline nodes. Empty text gives no node, the same marks as before join
+ * the node before. Marks that the schema forbids together are left out (code allows only a link).
  */
-void adf_text_add(struct adf_text *text, json_t *content, const char *raw, const struct adf_marks *marks);
+void adf_text_add(
+	struct adf_text *text, json_t *content, const char *raw, const struct adf_marks *marks);
 
 /** Appends the inline children of a cmark node. */
-void adf_inline(cmark_node *parent, struct adf_text *text, json_t *content, const struct adf_marks *marks);
+void adf_inline(
+	cmark_node *parent, struct adf_text *text, json_t *content, const struct adf_marks *marks);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Markdown to Atlassian documents: the text inside blocks. Called by adf_out.c.
  */
-#include "worker/jira/adf_inline.h"
+#include "worker/jira/adf_out_inline.h"
 
 #include <string.h>
 
