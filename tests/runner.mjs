@@ -37,11 +37,11 @@ function stepOrDie(what, program, args) {
 
 function build() {
 	const jobs = `-j${cpus().length}`;
-	const make = (...args) => ['--no-print-directory', jobs, 'WERROR=1', ...args];
+	const make = (...args) => ['--silent', '--no-print-directory', jobs, ...args];
 	const san = relative(TREE, BUILD);
 	const onlyUnits = chosen.length > 0 && chosen.every((part) => /^(unit|lint)/.test(part));
 	const targets = onlyUnits ? ['units', `${san}/airunnerctl`, 'share'] : ['programs', 'standin', 'units'];
-	stepOrDie('built with sanitizers', 'make', make('SAN=1', `BUILD=${san}`, ...targets));
+	stepOrDie('built with sanitizers', 'make', make('SAN=1', 'WERROR=1', `BUILD=${san}`, ...targets));
 	if (chosen.length === 0) stepOrDie('built plainly', 'make', make('BUILD=build', 'programs', 'standin'));
 }
 

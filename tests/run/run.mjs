@@ -41,7 +41,7 @@ process.stdout.on('error', () => {}); // the reader of our words may go before u
 
 function build() {
 	return new Promise((done) => {
-		child = spawn('make', ['--no-print-directory', `-j${cpus().length}`, `BUILD=${relative(TREE, BUILD)}`, 'programs', 'standin'], {
+		child = spawn('make', ['--silent', '--no-print-directory', `-j${cpus().length}`, `BUILD=${relative(TREE, BUILD)}`, 'programs', 'standin'], {
 			cwd: TREE, stdio: ['ignore', 'inherit', 'inherit'], detached: false,
 		});
 		child.on('exit', (code) => {
@@ -85,7 +85,7 @@ async function follow(runId) {
 		const { status, json } = await stack.api(`/api/runs/${runId}`).catch(() => ({}));
 		if (status === 200) {
 			for (const event of json.events.slice(printed)) {
-				say(`${two((Date.now() - from) / 1000)}  ${(event.meta?.stage ?? '').padEnd(10)} ${event.message.replace(/\n/g, '\n                      ')}`);
+				say(`${two((Date.now() - from) / 1000)}  ${(event.stage ?? event.meta?.stage ?? '').padEnd(10)} ${event.message.replace(/\n/g, '\n                      ')}`);
 			}
 			printed = json.events.length;
 			if (FINAL.includes(json.status)) return json;
