@@ -261,7 +261,7 @@ err_t outbox_effect(struct run_ctx *ctx, struct effect *effect, json_t **ret_res
 		effect->name);
 	/* people count from one */
 	s.marker = xasprintf("AI Runner · run %lld · attempt %d · %s", (long long)ctx->run.id,
-		ctx->run.attempt + 1, effect->name);
+		ctx->run.attempt, effect->name);
 	err_t e = work(&s, &result);
 	effect->request = NULL;
 	ERR_TRY(e);

@@ -77,6 +77,12 @@ static err_t step_end(struct run_ctx *ctx, int64_t id, const char *outcome)
 			db_i64(ctx->run.fence)));
 }
 
+/* Was the run given its repository, in whose queue it waits now? */
+static bool run_moved(const struct run_ctx *ctx)
+{
+	return json_is_true(run_state_get(ctx, "fetch.moved"));
+}
+
 /* One journalled step. The step's own error counts more than one of closing the journal row. */
 static err_t step_work(struct run_ctx *ctx, const struct step *step, enum step_next *ret_next)
 {
@@ -89,30 +95,43 @@ static err_t step_work(struct run_ctx *ctx, const struct step *step, enum step_n
 	err_t e = step->guarded ? publish_guard(ctx) : NULL;
 	if (!e)
 		e = step->work(ctx, ret_next);
+	if (!e && run_moved(ctx))
+		return NULL; /* its row left this worker with its journal closed */
 	err_t journalled = step_end(ctx, id, e ? err_code_name(err_code(e)) : outcomes[*ret_next]);
 	return e ? err_in(e, "%s", step->name) : journalled;
 }
 
-/* "src/a.ts:3 TS2322: …" of the first finding, for the reason of a run that could not be healed. */
-static char *first_finding(const struct run_ctx *ctx)
+/* The first new finding of the last verify or test; NULL when none was named. */
+static const json_t *first_finding(const struct run_ctx *ctx)
 {
-	json_t *list = run_state_get(ctx, "verify.findings");
+	const json_t *list = run_state_get(ctx, "verify.findings");
 	if (json_array_size(list) == 0)
 		list = run_state_get(ctx, "test.findings");
-	json_t *first = json_array_get(list, 0);
-	const char *file = "", *code = "", *message = "no finding was named";
-	json_int_t line = 0;
-	json_unpack(first, "{s?s s?I s?s s?s}", "file", &file, "line", &line, "code", &code,
-		"message", &message);
-	if (!*file)
-		return xasprintf("%s %s", code, message);
-	return xasprintf("%s:%lld %s %s", file, (long long)line, code, message);
+	return json_array_get(list, 0);
+}
+
+static const char *member(const json_t *finding, const char *name)
+{
+	const char *s = json_string_value(json_object_get(finding, name));
+	return s ? s : "";
+}
+
+/* "src/a.ts:3 TS2322 …", for the reason of a run that could not be healed. */
+static char *finding_text(const json_t *finding)
+{
+	long long line = json_integer_value(json_object_get(finding, "line"));
+	if (!finding)
+		return xstrdup("no finding was named");
+	if (!*member(finding, "file"))
+		return xasprintf("%s %s", member(finding, "code"), member(finding, "message"));
+	return xasprintf("%s:%lld %s %s", member(finding, "file"), line, member(finding, "code"),
+		member(finding, "message"));
 }
 
 static err_t heal(struct run_ctx *ctx, size_t *i)
 {
 	int rounds = (int)settings_int(ctx->set, S_AIRUNNER_HEAL_ROUNDS);
-	autofree char *finding = first_finding(ctx);
+	autofree char *finding = finding_text(first_finding(ctx));
 	if (ctx->heal_round >= rounds)
 		return err_new(
 			ERR_CHECKS, "checks still fail after %d heal rounds: %s", rounds, finding);
@@ -194,12 +213,8 @@ static err_t close_run(
 /* The category of an end by findings is theirs; else the error code's name. */
 static const char *end_category(const struct run_ctx *ctx, enum err_code code)
 {
-	json_t *list = run_state_get(ctx, "verify.findings");
-	if (json_array_size(list) == 0)
-		list = run_state_get(ctx, "test.findings");
-	const char *category =
-		json_string_value(json_object_get(json_array_get(list, 0), "category"));
-	return code == ERR_CHECKS && category ? category : err_code_name(code);
+	const char *category = member(first_finding(ctx), "category");
+	return code == ERR_CHECKS && *category ? category : err_code_name(code);
 }
 
 /* A run that did not get through: keep its work, tell Jira, close its row. */
@@ -264,7 +279,7 @@ enum run_status pipeline_work(struct run_ctx *ctx)
 		e = refuse_poison(ctx);
 	if (!e)
 		e = work_steps(ctx);
-	if (!e && run_state_get(ctx, "fetch.moved") == json_true())
+	if (!e && run_moved(ctx))
 		return RUN_QUEUED; /* it was given its repository and waits there */
 	if (!e)
 		e = close_run(ctx, RUN_COMPLETED, nothing_done(ctx), NULL);

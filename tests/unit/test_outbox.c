@@ -128,7 +128,7 @@ static void effect_is_stored_sent_once_and_done(void **state)
 	assert_string_equal(again, "sent");
 	assert_int_equal(service.sent, 1);
 	assert_int_equal(service.looked, 0);
-	assert_string_equal(service.marker, "AI Runner · run 7 · attempt 3 · report");
+	assert_string_equal(service.marker, "AI Runner · run 7 · attempt 2 · report");
 }
 
 static void secrets_reach_neither_row_nor_service(void **state)
