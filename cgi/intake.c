@@ -206,7 +206,7 @@ err_t intake_read(const char *body, size_t len, const char *identifier, struct i
 	struct intake in = {.timestamp_ms = -1};
 	json_error_t error;
 	json_auto_t *json = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
-	AUTO(buf_release) struct buf why = BUF(JSON_ERROR_TEXT_LENGTH * 2);
+	AUTO(buf_release) struct buf why = BUF(JSON_ERROR_TEXT_LENGTH * 3);
 	if (!json)
 		text_clean(&why, error.text, strlen(error.text));
 	ERR_TRY(json ? read_json(json, &in) : salvage(body, len, why.data, &in));

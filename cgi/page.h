@@ -26,9 +26,15 @@ void page_error(struct app *app, struct request *req, struct response *res, err_
 err_t page_unchanged(
 	struct app *app, struct request *req, struct response *res, bool *ret_unchanged);
 
-/** Adds "view" to the runs of /api/status and to /api/runs/{id}: label, class, times, cost, links.
+/** Adds "view" to a run of /api/status or /api/runs/{id}: label, times, duration, cost, links. */
+void page_decorate_run(struct app *app, json_t *run, int64_t now_s);
+
+/**
+ * The data of the status page, from the API's four answers (borrowed, and decorated with "view").
+ * New reference.
  */
-void page_decorate_run(struct app *app, json_t *run);
+json_t *page_status_data(
+	struct app *app, json_t *status, json_t *metrics, json_t *queue, json_t *workers);
 
 /** {"iso":"2026-11-22T15:19:01Z","text":"22 Nov 15:19 UTC"}; null when at_s is no number. */
 json_t *page_time(const json_t *at_s);

@@ -1,5 +1,6 @@
 /* One run's page. */
 #include <string.h>
+#include <time.h>
 
 #include "cgi/data.h"
 #include "cgi/page.h"
@@ -63,7 +64,7 @@ err_t page_run(struct app *app, struct request *req, struct response *res)
 		return NULL;
 	ERR_TRY(app_db(app, &db));
 	ERR_TRY(data_run(db, req->ids[0], &run));
-	page_decorate_run(app, run);
+	page_decorate_run(app, run, time(NULL));
 	decorate_events(run);
 	json_t *metrics = metric_rows(json_object_get(run, "metrics"));
 	json_t *data = json_pack("{s:o s:o s:o s:o s:b s:b s:b}", "title",

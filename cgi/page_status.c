@@ -71,28 +71,34 @@ static json_t *workers_view(json_t *workers)
 	return workers;
 }
 
-static err_t status_data(struct app *app, struct db *db, json_t **ret_data)
+json_t *page_status_data(
+	struct app *app, json_t *status, json_t *metrics, json_t *queue, json_t *workers)
 {
-	json_auto_t *status = NULL, *metrics = NULL, *queue = NULL, *workers = NULL;
-	ERR_TRY(data_status(db, false, RUN_HOURS, &status));
-	ERR_TRY(data_metrics(db, METRIC_HOURS, &metrics));
-	ERR_TRY(data_queue(db, &queue));
-	ERR_TRY(data_workers(db, &workers));
 	size_t i;
 	json_t *run, *runs = json_object_get(status, "runs");
+	json_t *now = json_object_get(status, "timestamp");
 	json_array_foreach (runs, i, run)
-		page_decorate_run(app, run);
+		page_decorate_run(app, run, json_integer_value(now));
 	json_object_set_new(metrics, "view", metrics_view(metrics));
 	json_t *repos = repo_rows(queue);
 	json_object_set_new(queue, "view",
 		json_pack("{s:o s:o s:b}", "priorities",
 			pairs(json_object_get(queue, "by_priority")), "repos", repos, "has_repos",
 			json_array_size(repos) > 0));
-	*ret_data = json_pack("{s:s s:s s:O s:O s:O s:O s:b s:b s:o}", "title", "Status", "poll",
+	return json_pack("{s:s s:s s:O s:O s:O s:O s:b s:b}", "title", "Status", "poll",
 		"/status?fragment=1", "status", status, "metrics", metrics, "queue", queue,
 		"workers", workers_view(workers), "has_runs", json_array_size(runs) > 0,
-		"has_workers", json_array_size(workers) > 0, "now",
-		page_time(json_object_get(status, "timestamp")));
+		"has_workers", json_array_size(workers) > 0);
+}
+
+static err_t read_data(struct app *app, struct db *db, json_t **ret_data)
+{
+	json_auto_t *status = NULL, *metrics = NULL, *queue = NULL, *workers = NULL;
+	ERR_TRY(data_status(db, false, RUN_HOURS, &status));
+	ERR_TRY(data_metrics(db, METRIC_HOURS, &metrics));
+	ERR_TRY(data_queue(db, &queue));
+	ERR_TRY(data_workers(db, &workers));
+	*ret_data = page_status_data(app, status, metrics, queue, workers);
 	return NULL;
 }
 
@@ -113,7 +119,7 @@ err_t page_status(struct app *app, struct request *req, struct response *res)
 	if (unchanged)
 		return NULL;
 	ERR_TRY(app_db(app, &db));
-	ERR_TRY(status_data(app, db, &data));
+	ERR_TRY(read_data(app, db, &data));
 	bool part = request_form_value(req->query, "fragment", &fragment);
 	return page_render(app, req, res, part ? "status_regions.html" : "status.html", data);
 }

@@ -1,6 +1,5 @@
 /* What a run looks like to a person: words, times and links beside the API's members. */
 #include <string.h>
-#include <time.h>
 
 #include "cgi/page.h"
 #include "lib/mem.h"
@@ -109,14 +108,14 @@ static void decorate_progress(const json_t *run, json_t *view, bool running)
 }
 
 /* The duration counts from the claim on; while the run runs, "since" lets the page count on. */
-static void decorate_times(const json_t *run, json_t *view, bool running)
+static void decorate_times(const json_t *run, json_t *view, bool running, int64_t now_s)
 {
 	static const char *const times[] = {
 		"created_at", "started_at", "completed_at", "updated_at"};
 	for (size_t i = 0; i < ARRAY_LEN(times); i++)
 		json_object_set_new(view, times[i], page_time(json_object_get(run, times[i])));
 	double from = number_of(run, "started_at");
-	double to = running ? (double)time(NULL) : number_of(run, "completed_at");
+	double to = running ? (double)now_s : number_of(run, "completed_at");
 	if (from <= 0 || to <= 0)
 		return;
 	json_object_set_new(view, "duration", page_duration(to - from));
@@ -124,7 +123,7 @@ static void decorate_times(const json_t *run, json_t *view, bool running)
 		json_object_set_new(view, "since", json_integer((json_int_t)from));
 }
 
-void page_decorate_run(struct app *app, json_t *run)
+void page_decorate_run(struct app *app, json_t *run, int64_t now_s)
 {
 	enum run_status status = RUN_QUEUED;
 	run_status_parse(text_of(run, "status"), &status);
@@ -140,5 +139,5 @@ void page_decorate_run(struct app *app, json_t *run)
 		view, "urgent", json_boolean(number_of(run, "priority") == PRIORITY_URGENT));
 	json_object_set_new(view, "has_reason", json_boolean(*text_of(run, "reason") != '\0'));
 	decorate_progress(run, view, status == RUN_RUNNING);
-	decorate_times(run, view, status == RUN_RUNNING);
+	decorate_times(run, view, status == RUN_RUNNING, now_s);
 }
