@@ -19,7 +19,7 @@
 
 #define BODY_MAX (32u << 20)
 
-static void fail(struct req *q, int status, const char *type, const char *message)
+void anthropic_fail(struct req *q, int status, const char *type, const char *message)
 {
 	answer_json(q, status,
 		json_pack("{s:s, s:{s:s, s:s}, s:s}", "type", "error", "error", "type", type,
@@ -28,7 +28,7 @@ static void fail(struct req *q, int status, const char *type, const char *messag
 
 static void invalid(struct req *q, const char *message)
 {
-	fail(q, 400, "invalid_request_error", message);
+	anthropic_fail(q, 400, "invalid_request_error", message);
 }
 
 static bool authentic(const struct req *q)
@@ -84,7 +84,8 @@ static bool read_ask(struct req *q, struct ask *ask)
 	}
 	ask->model = model_find(jstr(q->json, "model", ""));
 	if (!ask->model) {
-		fail(q, 404, "not_found_error", refuse("model: %s", jstr(q->json, "model", "")));
+		anthropic_fail(
+			q, 404, "not_found_error", refuse("model: %s", jstr(q->json, "model", "")));
 		return false;
 	}
 	const json_t *binding =
@@ -228,7 +229,7 @@ static void post_messages(struct req *q)
 	json_t *turn = script_turn(jstr(q->json, "model", ""), text, at, &name);
 	q->note = json_pack("{s:s, s:I}", "script", name, "turn", (json_int_t)at);
 	if (!turn) {
-		fail(q, 500, "api_error", "The script is over.");
+		anthropic_fail(q, 500, "api_error", "The script is over.");
 		return;
 	}
 	const json_t *fault = script_fault(turn);
@@ -247,54 +248,11 @@ static void post_count(struct req *q)
 				(json_int_t)cache_count(q->json, ask.model)));
 }
 
-static json_t *supports(bool yes)
-{
-	return json_pack("{s:b}", "supported", yes);
-}
-
-static json_t *view_model(const struct model *m)
-{
-	bool effort = m->flags & MODEL_EFFORT;
-	json_t *types = json_pack("{s:o, s:o, s:o, s:o}", "adaptive",
-		supports(m->thinking & THINK_ADAPTIVE), "between_tools",
-		supports(m->thinking & THINK_BETWEEN_TOOLS), "disabled",
-		supports(m->thinking & THINK_DISABLED), "enabled",
-		supports(m->thinking & THINK_ENABLED));
-	json_t *efforts = json_pack("{s:b, s:o, s:o, s:o, s:o, s:o}", "supported", effort, "low",
-		supports(effort), "medium", supports(effort), "high", supports(effort), "xhigh",
-		supports(m->flags & MODEL_XHIGH), "max", supports(m->flags & MODEL_NO_PREFILL));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:n, s:n, s:{s:{s:b, s:o}, s:o}}",
-		"id", m->id, "type", "model", "display_name", m->id, "created_at",
-		"2026-01-01T00:00:00Z", "lifecycle", "active", "max_input_tokens",
-		(json_int_t)m->context, "max_tokens", (json_int_t)m->max_output, "deprecated_at",
-		"retires_at", "capabilities", "thinking", "supported", m->thinking != 0, "types",
-		types, "effort", efforts);
-}
-
-static void get_model(struct req *q)
-{
-	const struct model *m = model_find(q->param[0]);
-	if (m)
-		answer_json(q, 200, view_model(m));
-	else
-		fail(q, 404, "not_found_error", refuse("model: %s", q->param[0]));
-}
-
-static void get_models(struct req *q)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < models_count; i++)
-		json_array_append_new(list, view_model(&models[i]));
-	answer_json(q, 200,
-		json_pack("{s:o, s:b, s:s, s:s}", "data", list, "has_more", 0, "first_id",
-			models[0].id, "last_id", models[models_count - 1].id));
-}
-
 static const struct route routes[] = {
 	{"POST", "/v1/messages", post_messages},
 	{"POST", "/v1/messages/count_tokens", post_count},
-	{"GET", "/v1/models/{}", get_model},
-	{"GET", "/v1/models", get_models},
+	{"GET", "/v1/models/{}", anthropic_get_model},
+	{"GET", "/v1/models", anthropic_get_models},
 };
 
 void anthropic_answer(struct req *q)
@@ -305,8 +263,8 @@ void anthropic_answer(struct req *q)
 		fault_strike(q, rule);
 		json_decref(rule);
 	} else if (!authentic(q)) {
-		fail(q, 401, "authentication_error", "invalid x-api-key");
+		anthropic_fail(q, 401, "authentication_error", "invalid x-api-key");
 	} else if (!route_run(q, routes, ARRAY_LEN(routes))) {
-		fail(q, 404, "not_found_error", "Not Found");
+		anthropic_fail(q, 404, "not_found_error", "Not Found");
 	}
 }

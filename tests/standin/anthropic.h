@@ -33,4 +33,12 @@ bool ask_shows_thinking(const struct ask *ask);
  */
 void anthropic_stream(struct buf *out, const json_t *message, bool cut_input);
 
+/** An error in Anthropic's shape. */
+void anthropic_fail(struct req *q, int status, const char *type, const char *message);
+
+/* ---- anthropic_models.c ---- */
+
+void anthropic_get_model(struct req *q);
+void anthropic_get_models(struct req *q);
+
 #endif

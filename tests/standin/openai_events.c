@@ -35,7 +35,7 @@ static void whole(struct stream *s, const char *type, const json_t *response, co
 	if (status) {
 		json_object_set_new(copy, "status", json_string(status));
 		json_object_set_new(copy, "output", json_array());
-		json_object_set_new(copy, "usage", json_null());
+		json_object_del(copy, "usage");
 	}
 	event(s, type, json_pack("{s:o}", "response", copy));
 }

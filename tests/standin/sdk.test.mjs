@@ -1,15 +1,12 @@
 // The vendors' own SDKs, and plain requests where SDKs hide things, against the stand-in.
 // Prints TAP. Env: STANDIN_BIN the program, SDK_MODULES a folder whose node_modules has the
-// packages of package.json (default: beside this file).
+// packages of tests/package.json installed (default: build/npm).
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join, resolve } from 'node:path';
 import { run, start } from './standin.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const modules = resolve(process.env.SDK_MODULES || here);
-const require = createRequire(join(modules, 'package.json'));
+const require = createRequire(join(resolve(process.env.SDK_MODULES || 'build/npm'), 'package.json'));
 const { default: Anthropic } = require('@anthropic-ai/sdk');
 const { default: OpenAI } = require('openai');
 
