@@ -78,6 +78,8 @@ endef
 $(eval $(call archive,libcommon,$(call obj,$(LIB_SRC)) $(BUILD)/obj/gen/queries.o))
 $(eval $(call archive,libcgi,$(call obj,$(CGI_SRC))))
 $(eval $(call archive,libworker,$(call obj,$(WORKER_SRC))))
+# Helpers of unit tests: an archive, so that a test gets only those it uses and may stub the rest.
+$(eval $(call archive,libunit,$(call obj,$(UNIT_HELP))))
 
 link = $(call say,LD,$@)
 $(BUILD)/airunner-webhook: $(call obj,cgi/webhook.c) $(BUILD)/libcgi.a $(BUILD)/libcommon.a
@@ -98,7 +100,7 @@ $(BUILD)/airunnerctl: $(call obj,worker/ctl.c) $(BUILD)/libworker.a $(BUILD)/lib
 $(BUILD)/standin: $(call obj,$(STANDIN_SRC)) $(BUILD)/libcommon.a
 	$(link)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd -lgit2 $(LIBS_COMMON)
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(call obj,$(UNIT_HELP)) $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libunit.a $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
 .PRECIOUS: $(BUILD)/obj/%.o
