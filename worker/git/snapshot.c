@@ -33,9 +33,6 @@ static void snapshot_release(struct snapshot *snapshot)
 static bool is_refused(const struct snapshot *snapshot, const git_diff_delta *delta)
 {
 	const char *path = delta->new_file.path;
-	for (size_t i = 0; i < snapshot->tree->refused_count; i++)
-		if (strcmp(path, snapshot->tree->refused[i]) == 0)
-			return true;
 	for (const char *const *refused = snapshot->refuse; refused && *refused; refused++)
 		if (strcmp(path, *refused) == 0)
 			return true;

@@ -74,10 +74,6 @@ struct store *work_tree_store(const struct work_tree *tree);
 err_t work_tree_snapshot(
 	struct work_tree *tree, const char *const *refuse, char ret_tree[OID_HEX + 1]);
 
-/** A path that every later snapshot keeps as in the base, e.g. a lock file that we wrote ourselves.
- */
-void work_tree_refuse(struct work_tree *tree, const char *path);
-
 /** Sets the files to a tree; ignored files stay. */
 err_t work_tree_restore(struct work_tree *tree, const char *tree_id);
 

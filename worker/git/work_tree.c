@@ -29,26 +29,25 @@ err_t work_tree_diff(struct work_tree *tree, git_index *index, git_diff **ret_di
 	return rc < 0 ? store_error(rc, "compare the work tree") : NULL;
 }
 
-/* Repositories that commands made inside the tree: checkout would leave them for the next run. */
-static err_t remove_nested(struct work_tree *tree)
+/* A path of a diff, where a folder may end with '/'. */
+static err_t remove_path(const struct work_tree *tree, const char *path)
 {
-	autofree char *own = xasprintf("%s/.git", tree->path);
-	ERR_TRY(tree_files_remove(own));
-	git_index *index AUTO(store_index_free) = NULL;
+	size_t n = strlen(path);
+	autofree char *full =
+		xasprintf("%s/%.*s", tree->path, (int)(path[n - 1] == '/' ? n - 1 : n), path);
+	return tree_files_remove(full);
+}
+
+/* Repositories that commands made inside the tree: checkout would leave them for the next run. */
+static err_t remove_nested(struct work_tree *tree, git_index *is)
+{
 	git_diff *diff AUTO(store_diff_free) = NULL;
-	int rc = git_repository_index(&index, tree->repo);
-	if (rc < 0)
-		return store_error(rc, "index of %s", tree->path);
-	ERR_TRY(work_tree_diff(tree, index, &diff));
+	ERR_TRY(remove_path(tree, ".git"));
+	ERR_TRY(work_tree_diff(tree, is, &diff));
 	for (size_t i = 0; i < git_diff_num_deltas(diff); i++) {
 		const git_diff_delta *delta = git_diff_get_delta(diff, i);
-		if (delta->status != GIT_DELTA_UNTRACKED)
-			continue;
-		autofree char *path = xasprintf("%s/%s", tree->path, delta->new_file.path);
-		size_t n = strlen(path);
-		if (path[n - 1] == '/')
-			path[n - 1] = '\0';
-		ERR_TRY(tree_files_remove(path));
+		if (delta->status == GIT_DELTA_UNTRACKED)
+			ERR_TRY(remove_path(tree, delta->new_file.path));
 	}
 	return NULL;
 }
@@ -85,36 +84,55 @@ static err_t clear_way(const struct work_tree *tree, git_index *index)
 	return NULL;
 }
 
-/* For the folders of the tree that is wanted and of the one that was. */
-static err_t clear_ways(struct work_tree *tree, const git_tree *target)
+/* For the paths of the tree that is wanted and of the one that was. */
+static err_t clear_ways(const struct work_tree *tree, git_index *is, const git_tree *target)
 {
-	git_index *is AUTO(store_index_free) = NULL;
 	git_index *wanted AUTO(store_index_free) = NULL;
-	int rc = git_repository_index(&is, tree->repo);
-	if (rc >= 0)
-		rc = git_index_new(&wanted);
+	int rc = git_index_new(&wanted);
 	if (rc >= 0)
 		rc = git_index_read_tree(wanted, target);
 	if (rc < 0)
-		return store_error(rc, "read the index of %s", tree->path);
+		return store_error(rc, "read the tree for %s", tree->path);
 	ERR_TRY(clear_way(tree, is));
 	return clear_way(tree, wanted);
+}
+
+/*
+ * Checkout leaves alone what has the size and time of the index, and a command can set times. The
+ * comparison sees more (ctime, inode): what it names is removed and so comes anew.
+ */
+static err_t remove_changed(struct work_tree *tree, git_index *is)
+{
+	git_diff *diff AUTO(store_diff_free) = NULL;
+	ERR_TRY(work_tree_diff(tree, is, &diff));
+	for (size_t i = 0; i < git_diff_num_deltas(diff); i++) {
+		const git_diff_delta *delta = git_diff_get_delta(diff, i);
+		if (delta->status == GIT_DELTA_MODIFIED || delta->status == GIT_DELTA_TYPECHANGE)
+			ERR_TRY(remove_path(tree, delta->new_file.path));
+	}
+	return NULL;
 }
 
 static err_t checkout(struct work_tree *tree, const char *tree_id)
 {
 	git_tree *target AUTO(store_tree_free) = NULL;
-	ERR_TRY(store_tree(tree->repo, tree_id, &target));
-	ERR_TRY(clear_ways(tree, target));
+	git_index *is AUTO(store_index_free) = NULL;
 	git_checkout_options options;
+	int rc = git_repository_index(&is, tree->repo);
+	if (rc < 0)
+		return store_error(rc, "read the index of %s", tree->path);
+	ERR_TRY(store_tree(tree->repo, tree_id, &target));
+	ERR_TRY(clear_ways(tree, is, target));
+	ERR_TRY(remove_changed(tree, is));
 	git_checkout_options_init(&options, GIT_CHECKOUT_OPTIONS_VERSION);
 	options.checkout_strategy = GIT_CHECKOUT_FORCE | GIT_CHECKOUT_REMOVE_UNTRACKED;
+	options.baseline_index = is; /* else every file is written again */
 	options.disable_filters = 1; /* bytes as they are stored, and as snapshots take them */
 	options.dir_mode = 0755;
-	int rc = git_checkout_tree(tree->repo, (const git_object *)target, &options);
+	rc = git_checkout_tree(tree->repo, (const git_object *)target, &options);
 	if (rc < 0)
 		return store_error(rc, "check out into %s", tree->path);
-	return remove_nested(tree);
+	return remove_nested(tree, is);
 }
 
 /* Opens the repository handle with index and work tree of the slot. */
@@ -201,8 +219,6 @@ void work_tree_close(struct work_tree *tree)
 		(void)unlink(
 			tree->dirty_path); /* a mark that stays costs the next run some time only */
 	git_repository_free(tree->repo);
-	for (size_t i = 0; i < tree->refused_count; i++)
-		free(tree->refused[i]);
 	free(tree->path);
 	free(tree->index_path);
 	free(tree->dirty_path);
@@ -217,15 +233,6 @@ const char *work_tree_path(const struct work_tree *tree)
 struct store *work_tree_store(const struct work_tree *tree)
 {
 	return tree->store;
-}
-
-void work_tree_refuse(struct work_tree *tree, const char *path)
-{
-	for (size_t i = 0; i < tree->refused_count; i++)
-		if (strcmp(tree->refused[i], path) == 0)
-			return;
-	if (tree->refused_count < REFUSED_MAX)
-		tree->refused[tree->refused_count++] = xstrdup(path);
 }
 
 err_t work_tree_restore(struct work_tree *tree, const char *tree_id)

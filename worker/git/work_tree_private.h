@@ -4,16 +4,12 @@
 
 #include "worker/git/store_private.h"
 
-#define REFUSED_MAX 16
-
 struct work_tree {
 	struct store *store;  /* borrowed */
 	git_repository *repo; /* a second handle of the store, with the work tree set */
 	char *path;
 	char *index_path; /* outside the tree, so that no command can write it */
 	char *dirty_path;
-	char *refused[REFUSED_MAX]; /* by work_tree_refuse() */
-	size_t refused_count;
 };
 
 /**
