@@ -4,8 +4,10 @@
  */
 #include "worker/check/check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/mem.h"
 #include "lib/text.h"
@@ -87,16 +89,31 @@ static bool has_references(const char *tree)
 	       strstr(text.data, "\"references\"");
 }
 
+/* Since 4.0 tsc can keep what it knows between runs without writing its output. */
+static bool can_remember(const char *tree)
+{
+	AUTO(buf_release) struct buf text = BUF(1 << 20);
+	if (!tree_read(tree, "node_modules/typescript/package.json", &text))
+		return false;
+	json_auto_t *package = json_loadb(text.data, text.len, 0, NULL);
+	const char *version = json_string_value(json_object_get(package, "version"));
+	return version && atoi(version) >= 4;
+}
+
 static err_t run_tsc(
 	const struct check_target *target, const struct check *check, struct check_outcome *outcome)
 {
-	static const char *const plain[] = {
-		"node_modules/.bin/tsc", "--noEmit", "--pretty", "false", NULL};
-	static const char *const build[] = {
-		"node_modules/.bin/tsc", "--build", "--pretty", "false", NULL};
+	bool build = has_references(target->tree), remember = !build && can_remember(target->tree);
+	autofree char *memory = xasprintf("%s.tools", target->tree);
+	autofree char *info = xasprintf("%s/tsbuildinfo", memory);
+	if (remember && mkdir(memory, 0700) != 0 && errno != EEXIST)
+		return err_errno("folder %s", memory);
+	const char *const argv[] = {"node_modules/.bin/tsc", build ? "--build" : "--noEmit",
+		"--pretty", "false", remember ? "--incremental" : NULL, "--tsBuildInfoFile", info,
+		NULL};
 	int exit_code = 0;
 	ERR_TRY(check_command(target, check,
-		&(struct check_command){.argv = has_references(target->tree) ? build : plain},
+		&(struct check_command){.argv = argv, .write_dir = remember ? memory : NULL},
 		outcome, &exit_code));
 	struct parse_input in = {check->name, target->tree, outcome->log.data, outcome->log.len};
 	parse_tsc(&in, outcome->findings);
@@ -172,14 +189,14 @@ static err_t run_build(
 
 /* clang-format off */
 const struct check checks[] = {
-	/* name, label, scope, time limit and its setting, when it does not apply, how it runs */
-	{"package_json", "package.json", SCOPE_TREE, S__MAX, NULL, skip_json, run_json},
-	{"imports", "imports", SCOPE_CHANGED, S__MAX, NULL, skip_json, run_imports},
-	{"tsc", "tsc", SCOPE_TREE, S_AIRUNNER_TSC_TIMEOUT_S, "AIRUNNER_TSC_TIMEOUT_S",
+	/* name, label, scope, time limit and its setting, only when clean, when it does not apply, how it runs */
+	{"package_json", "package.json", SCOPE_TREE, S__MAX, NULL, false, skip_json, run_json},
+	{"imports", "imports", SCOPE_CHANGED, S__MAX, NULL, false, skip_json, run_imports},
+	{"tsc", "tsc", SCOPE_TREE, S_AIRUNNER_TSC_TIMEOUT_S, "AIRUNNER_TSC_TIMEOUT_S", false,
 		skip_tsc, run_tsc},
-	{"eslint", "eslint", SCOPE_CHANGED, S_AIRUNNER_ESLINT_TIMEOUT_S, "AIRUNNER_ESLINT_TIMEOUT_S",
+	{"eslint", "eslint", SCOPE_CHANGED, S_AIRUNNER_ESLINT_TIMEOUT_S, "AIRUNNER_ESLINT_TIMEOUT_S", false,
 		skip_eslint, run_eslint},
-	{"build", "build", SCOPE_TREE, S_AIRUNNER_BUILD_TIMEOUT_S, "AIRUNNER_BUILD_TIMEOUT_S",
+	{"build", "build", SCOPE_TREE, S_AIRUNNER_BUILD_TIMEOUT_S, "AIRUNNER_BUILD_TIMEOUT_S", true,
 		skip_build, run_build},
 };
 const size_t check_count = ARRAY_LEN(checks);
@@ -187,7 +204,7 @@ const size_t check_count = ARRAY_LEN(checks);
 /* Of test:quick the limit is AIRUNNER_QUICK_TEST_TIMEOUT_S, see test_script(). */
 const struct check test_check = {
 	"test", "tests", SCOPE_TREE, S_AIRUNNER_TEST_TIMEOUT_S,
-	"AIRUNNER_TEST_TIMEOUT_S (AIRUNNER_QUICK_TEST_TIMEOUT_S)", test_skip, test_run};
+	"AIRUNNER_TEST_TIMEOUT_S (AIRUNNER_QUICK_TEST_TIMEOUT_S)", true, test_skip, test_run};
 /* clang-format on */
 
 static void tell_limit(const struct check_target *target, const struct check *check,
@@ -214,6 +231,7 @@ err_t check_command(const struct check_target *target, const struct check *check
 		.env = command->env,
 		.timeout_ms = settings_int(target->set, timeout) * 1000,
 		.max_output = command->max_output,
+		.write_dir = command->write_dir,
 		.alive = target->alive,
 		.alive_arg = target->alive_arg};
 	AUTO(sandbox_result_release) struct sandbox_result result;

@@ -60,6 +60,7 @@ struct check {
 	enum check_scope scope;
 	enum setting timeout;     /* its time limit in seconds; S__MAX: none of its own */
 	const char *timeout_name; /* as people set it; NULL: none */
+	bool only_when_clean;     /* left out after new findings: dear, and it would repeat them */
 	/** NULL when it applies, else why not (static text). */
 	const char *(*skip)(const struct check_target *target);
 	err_t (*run)(const struct check_target *target, const struct check *check,
@@ -84,6 +85,7 @@ struct check_command {
 	const char *const *argv;
 	const char *const *env; /* may be NULL */
 	size_t max_output;      /* 0: 2 MiB */
+	const char *write_dir;  /* a folder beside the tree that it may write; may be NULL */
 };
 err_t check_command(const struct check_target *target, const struct check *check,
 	const struct check_command *command, struct check_outcome *outcome, int *ret_exit);

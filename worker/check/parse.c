@@ -177,10 +177,13 @@ void parse_tail(const struct parse_input *in, const char *code, json_t *findings
 	for (int n = 0; begin > in->text; begin--)
 		if (begin[-1] == '\n' && begin != end && ++n == TAIL_LINES)
 			break;
-	const char *words = begin == end ? "it failed and printed nothing" : begin;
+	/* blank lines and npm's "> command" say nothing */
+	while (begin < end && (*begin == '\n' || *begin == '>'))
+		begin += strcspn(begin, "\n") + 1;
+	bool empty = begin >= end;
 	finding_add(findings, in->tree,
 		&(struct finding){.check = in->check,
 			.code = code,
-			.message = words,
-			.message_len = begin == end ? 0 : (size_t)(end - begin)});
+			.message = empty ? "it failed and printed nothing" : begin,
+			.message_len = empty ? 0 : (size_t)(end - begin)});
 }

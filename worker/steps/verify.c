@@ -41,14 +41,24 @@ static json_t *summary(const struct check *check, const struct check_outcome *ou
 		(json_int_t)outcome->ms, "skipped_reason", outcome->skipped);
 }
 
+static json_t *left_out(const struct check *check)
+{
+	return json_pack("{s:s, s:b, s:i, s:s}", "name", check->name, "ok", false, "ms", 0,
+		"skipped_reason", "earlier checks failed");
+}
+
 static err_t run_checks(struct run_ctx *ctx, const json_t *changed, const char *tree, json_t *list,
 	struct verdict *verdict)
 {
 	json_auto_t *package = package_load(work_tree_path(ctx->tree));
 	struct check_target target = check_target_of(ctx, package, changed);
 	for (size_t i = 0; i < check_count; i++) {
-		AUTO(check_outcome_release) struct check_outcome outcome;
+		AUTO(check_outcome_release) struct check_outcome outcome = {.log = BUF(0)};
 		int before = verdict->fresh;
+		if (checks[i].only_when_clean && before > 0) {
+			json_array_append_new(list, left_out(&checks[i]));
+			continue;
+		}
 		ERR_TRY(check_run(&checks[i], &target, &outcome));
 		ERR_TRY(verdict_add(ctx, &checks[i], &outcome, changed, tree, verdict));
 		json_array_append_new(
