@@ -3,7 +3,7 @@
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { git } from '../sample/sample.mjs';
-import { assert, bash, create, finish, finishTests, goodTurns, say, test, tinyProject, until, use, world } from './harness.mjs';
+import { assert, bash, create, finish, finishTests, goodTurns, replace, say, test, tinyProject, until, use, world } from './harness.mjs';
 
 const w = await world({
 	repos: {
@@ -93,7 +93,7 @@ await test('the work of a run that passed its limit is kept as a draft', async (
 });
 await badInput('a model that finishes with nothing changed', 'LOOP-3', { turns: [finish('Nothing to do.')], words: /chang/i });
 await badInput('tests that hang since the edit', 'SLOW-1', {
-	turns: [create('src.js', 'exports.answer = () => { for (;;); };\n'), finish(), create('more.md', 'y\n'), finish('Not my fault.')], words: /3 s|time/i, timeoutMs: 120000,
+	turns: [replace('src.js', '() => 42', '() => { for (;;); }'), finish(), create('more.md', 'y\n'), finish('Not my fault.')], words: /3 s|time/i, timeoutMs: 120000,
 });
 
 await finishTests();
