@@ -110,7 +110,10 @@ await test('a refusal by the pre-receive hook ends blocked with the server\'s wo
 	assert.equal(run.status, 'blocked', run.last_error);
 	assert.match(run.last_error, /Branches need a ticket from the release office/);
 	assert.match((await w.comments('HOOK-1')).join('\n'), /Branches need a ticket from the release office/);
+	assert.equal((await w.jiraIssue('HOOK-1')).status, 'Blocked');
+	assert.match(w.logText('worker'), /Branches need a ticket from the release office/);
 	assert.equal(git(w.repos.HOOK.bare, 'branch', '--list', 'ai/*'), '');
+	assert.equal((await w.work('GOOD-2', goodTurns('next.md'))).status, 'completed');
 });
 
 await test('the token is in no file but the credential\'s own, in no log and in no prompt', async () => {

@@ -110,12 +110,13 @@ await test('/api/queue/stats counts queued and running runs by priority and repo
 });
 
 await test('a poll that brings nothing new is a 304', async () => {
-	const auth = { authorization: `Bearer ${w.token}` };
-	const first = await fetch(`${w.url}/api/status`, { headers: auth });
+	const first = await page('/status', { cookie });
 	const etag = first.headers.get('etag');
 	assert.ok(etag, 'no ETag');
-	const again = await fetch(`${w.url}/api/status`, { headers: { ...auth, 'if-none-match': etag } });
-	assert.equal(again.status, 304);
+	assert.equal((await page('/status', { cookie, 'if-none-match': etag })).status, 304);
+	await w.issue('GOOD-9');
+	await w.assign('GOOD-9');
+	assert.equal((await page('/status', { cookie, 'if-none-match': etag })).status, 200);
 });
 
 await test('the handlers answer from the shell, too', async () => {
