@@ -21,7 +21,7 @@ const char *api_url(void)
 
 const char *html_url(void)
 {
-	return config_str("github", "site_url", api_url());
+	return config_str("github", "html_url", api_url());
 }
 
 void github_fail(struct req *q, int status, const char *message)

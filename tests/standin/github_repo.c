@@ -10,7 +10,7 @@
 const char *repo_path(const char *owner, const char *name)
 {
 	autofree char *slug = xasprintf("%s/%s", owner, name);
-	return jstr(config_get("github", "repositories"), slug, NULL);
+	return jstr(config_get("github", "repos"), slug, NULL);
 }
 
 bool repo_branch(const char *path, const char *branch, char ret_sha[41])

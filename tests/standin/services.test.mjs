@@ -67,7 +67,7 @@ in_work('push', '-q', 'origin', 'main', 'main:same');
 in_work('checkout', '-q', '-b', 'ai/demo-2');
 writeFileSync(join(standin.dir, 'work', 'a'), 'one\ntwo\n');
 in_work('commit', '-qam', 'two');
-await control('PATCH', '/config', { github: { repositories: { 'own/rep': join(standin.dir, 'bare.git') } } });
+await control('PATCH', '/config', { github: { repos: { 'own/rep': join(standin.dir, 'bare.git') } } });
 
 async function github(method, path, body, headers = {}) {
 	const answer = await fetch(`${base}/github${path}`, {
