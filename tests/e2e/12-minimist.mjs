@@ -1,11 +1,20 @@
 // A real npm package whose posttest needs the network: minimist@1.2.8. That it fails in the sandbox is
 // so on the base commit too: it is reported as found before and does not fail the run.
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { npmFolder, npmInstall } from '../npm.mjs';
 import { git } from '../sample/sample.mjs';
-import { assert, create, finish, finishTests, test, world } from './harness.mjs';
+import { STATE, assert, create, finish, finishTests, test, world } from './harness.mjs';
 
 npmInstall();
-const w = await world({ repos: { MINI: { folder: npmFolder('minimist'), name: 'minimist' } } });
+// The audit in its posttest asks the registry in any case up to npm 10; later ones only when there is
+// a dependency, so that the base commit is given one.
+const folder = join(STATE, 'test/minimist');
+rmSync(folder, { recursive: true, force: true });
+cpSync(npmFolder('minimist'), folder, { recursive: true });
+const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...manifest, dependencies: { 'deep-is': '0.1.4' } }, null, '\t'));
+const w = await world({ repos: { MINI: { folder, name: 'minimist' } } });
 let run;
 
 await test('a failure that the base commit has too does not fail the run', async () => {
