@@ -109,7 +109,7 @@ async function sample() {
 	let runId = ['queued', 'running'].includes(earlier?.status) ? earlier.id : null;
 	if (!runId) {
 		say(`sample: Jira assigns ${SAMPLE.key} "Add a slugify helper" to the AI account`);
-		const answer = await stack.control(`/jira/issues/${SAMPLE.key}/act`, { status: 'In Progress', assignee: 'ai' });
+		const answer = await stack.control(`/jira/issues/${SAMPLE.key}/act`, { assignee: 'ai' });
 		const taken = (answer.webhooks ?? []).filter((hook) => hook.status === 200);
 		if (taken.length === 0) {
 			say(`sample: the webhook was not taken: ${JSON.stringify(answer.webhooks)}`);
