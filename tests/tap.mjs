@@ -38,30 +38,45 @@ export function done() {
 	process.exit(results.failed > 0 ? 1 : 0);
 }
 
+// cmocka's own format, which a test that clears its environment falls back to.
+const CMOCKA = /^\[\s+(OK|FAILED|SKIPPED)\s+\] (\w+)/;
+
+/** One line as a test point {indent, ok, name, skip}, or null. */
+function point(line, before) {
+	const cmocka = CMOCKA.exec(line);
+	if (cmocka) return { indent: 0, ok: cmocka[1] !== 'FAILED', name: cmocka[2], skip: cmocka[1] === 'SKIPPED' ? reason(before) : null };
+	const match = /^(\s*)(not ok|ok)\b\s*\d*\s*-?\s*(.*)$/.exec(line);
+	if (!match) return null;
+	const indent = match[1].length;
+	const skipped = /^#\s*SKIP\s+(\w+)$/.exec(match[3]); // cmocka 1.1.5: "not ok 3 # SKIP name"
+	if (skipped) return { indent, ok: true, name: skipped[1], skip: reason(before) };
+	const [name, directive] = match[3].split(/\s+#\s+/);
+	const skip = /^SKIP\b\s*(.*)$/i.exec(directive ?? '');
+	return { indent, ok: match[2] === 'ok' || skip !== null, name, skip: skip ? skip[1] || reason(before) : null };
+}
+
+/** cmocka has no words for a skip: the test prints "skipped: why" on the line before. */
+const reason = (before) => /skipped: (.*)/.exec(before ?? '')?.[1] ?? 'no reason given';
+
 /**
  * Reads TAP, nested or not: [{ok, name, skip, detail}]. A point with points below it stands for them
  * and is left out, unless it alone failed.
  */
 export function readTap(text) {
 	const points = [];
-	let below = []; // indents of points since the last one that was less indented
-	let last = null;
-	for (const line of text.split('\n')) {
-		const match = /^(\s*)(not ok|ok)\b\s*\d*\s*-?\s*(.*)$/.exec(line);
-		if (!match) {
-			if (last && !last.ok && /^\s*(#|[a-z]+:|\.\.\.|---|\s)/.test(line) && last.detail.length < 60) last.detail.push(line);
-			continue;
+	let open = []; // points whose parent has not come yet
+	const lines = text.split('\n');
+	lines.forEach((line, i) => {
+		const found = point(line, lines[i - 1]);
+		if (!found) {
+			const last = points[points.length - 1];
+			if (last && !last.ok && last.detail.length < 60) last.detail.push(line);
+			return;
 		}
-		const indent = match[1].length;
-		const children = below.filter((b) => b.indent > indent);
-		below = [...below.filter((b) => b.indent <= indent), { indent, ok: match[2] === 'ok' }];
-		const [name, directive] = match[3].split(/\s+#\s+/);
-		const point = { ok: match[2] === 'ok', name, skip: null, detail: [] };
-		const skipped = /^SKIP\b\s*(.*)$/i.exec(directive ?? '');
-		if (skipped) point.skip = skipped[1] || 'no reason given';
-		if (children.length > 0 && (point.ok || children.some((c) => !c.ok))) continue;
-		points.push(point);
-		last = point;
-	}
+		const children = open.filter((p) => p.indent > found.indent);
+		open = [...open.filter((p) => p.indent <= found.indent), found];
+		if (children.length > 0 && (found.ok || children.some((p) => !p.ok))) return;
+		points.push({ ...found, detail: [] });
+	});
 	return points;
 }
