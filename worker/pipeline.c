@@ -9,6 +9,7 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 #include "worker/claim.h"
 #include "worker/git/store.h"
 #include "worker/journal.h"
@@ -172,22 +173,26 @@ static const char *tree_to_keep(const struct run_ctx *ctx, enum err_code code)
 	return strcmp(tree, base) == 0 ? NULL : tree;
 }
 
-/* Work that is not finished goes to a branch of its own, so that no Story branch gets broken code.
- */
+/* No Story branch gets unfinished work: it goes to a branch of its own. */
+static void leave_story_branch(struct run_ctx *ctx)
+{
+	json_t *checkout = json_object_get(ctx->state, "checkout");
+	autofree char *branch =
+		xasprintf("ai/%s-incomplete-%lld", ctx->run.issue_key, (long long)ctx->run.id);
+	text_lower(branch);
+	json_object_set_new(json_object_get(ctx->state, "route"), "branch", json_string(branch));
+	json_object_set_new(checkout, "branch_existed", json_false());
+	json_object_set_new(checkout, "remote_head", json_null());
+}
+
 static void keep_work(struct run_ctx *ctx, enum err_code code)
 {
 	const char *tree = tree_to_keep(ctx, code);
 	if (!tree)
 		return;
-	autofree char *branch =
-		xasprintf("ai/%s-incomplete-%lld", ctx->run.issue_key, (long long)ctx->run.id);
-	for (char *p = branch; *p; p++)
-		*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
-	run_state_set(ctx, "salvage", json_pack("{s:s s:s}", "tree", tree, "branch", branch));
-	json_object_set_new(json_object_get(ctx->state, "route"), "branch", json_string(branch));
-	json_object_set_new(
-		json_object_get(ctx->state, "checkout"), "branch_existed", json_false());
-	json_object_set_new(json_object_get(ctx->state, "checkout"), "remote_head", json_null());
+	run_state_set(ctx, "salvage", json_pack("{s:s}", "tree", tree));
+	if (run_state_str(ctx, "route.story_key"))
+		leave_story_branch(ctx);
 	for (size_t i = 0; i < ARRAY_LEN(keep_steps); i++) {
 		enum step_next next;
 		err_t e = step_work(ctx, &keep_steps[i], &next);

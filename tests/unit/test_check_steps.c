@@ -97,6 +97,7 @@ static int tear_down(void **state)
 	(void)state;
 	sandbox_close(ctx.sandbox);
 	work_tree_close(ctx.tree);
+	store_close(the_store);
 	json_decref(ctx.state);
 	db_close(db);
 	settings_free(set);

@@ -38,7 +38,11 @@ static void drop_file(const char *name)
 static int begin(void **state)
 {
 	(void)state;
+	autofree char *output =
+		xstrdup(getenv("CMOCKA_MESSAGE_OUTPUT")); /* read again after each test */
 	clearenv();
+	if (output)
+		setenv("CMOCKA_MESSAGE_OUTPUT", output, 1);
 	setenv("AIRUNNER_ENV_FILE", "", 1); /* whatever this machine has in /etc */
 	redact_clear();
 	return 0;
