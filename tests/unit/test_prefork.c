@@ -67,6 +67,7 @@ static pid_t start(int (*work)(void *arg))
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(told[0]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves no pool behind */
 		_exit(prefork_run(POOL, work, NULL));
 	}
 	close(told[1]);
