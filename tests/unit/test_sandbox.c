@@ -314,6 +314,23 @@ static void memory_of_a_process_is_limited(void **state)
 		output(f, "perl -e '$x = \"x\" x (100*1024*1024); print \"held\\n\"'"), "held\n");
 }
 
+static void node_of_a_prefix_outside_usr_is_found_read_only(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *make = xasprintf(
+		"cd %s && mkdir -p n/bin n/lib/node_modules/npm && printf '#!/bin/sh\necho mine\n' "
+		">n/bin/node && chmod 755 n/bin/node",
+		f->dir);
+	assert_int_equal(system(make), 0);
+	autofree char *old = xstrdup(getenv("PATH")), *path = xasprintf("%s/n/bin:%s", f->dir, old);
+	setenv("PATH", path, 1);
+	sandbox_close(f->sandbox);
+	assert_null(sandbox_open(f->set, f->tree, &f->sandbox));
+	setenv("PATH", old, 1);
+	autofree char *script = xasprintf("node; touch %s/n/x 2>/dev/null || echo refused", f->dir);
+	assert_string_equal(output(f, script), "mine\nrefused\n");
+}
+
 static void probe_names_bubblewrap(void **state)
 {
 	struct fixture *f = *state;
@@ -351,6 +368,7 @@ int main(void)
 		T(output_is_cut_at_its_limit_and_a_flood_ends_the_command),
 		T(fork_bomb_stops_at_the_limit_of_processes),
 		T(memory_of_a_process_is_limited),
+		T(node_of_a_prefix_outside_usr_is_found_read_only),
 		T(probe_names_bubblewrap),
 		T(broken_set_up_is_an_error_with_bwraps_words),
 	};

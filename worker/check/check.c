@@ -189,13 +189,13 @@ static err_t run_build(
 
 /* clang-format off */
 const struct check checks[] = {
-	/* name, label, scope, time limit and its setting, only when clean, when it does not apply, how it runs */
+	/* name, label, scope, time limit and its setting, only when clean, when not, how */
 	{"package_json", "package.json", SCOPE_TREE, S__MAX, NULL, false, skip_json, run_json},
 	{"imports", "imports", SCOPE_CHANGED, S__MAX, NULL, false, skip_json, run_imports},
 	{"tsc", "tsc", SCOPE_TREE, S_AIRUNNER_TSC_TIMEOUT_S, "AIRUNNER_TSC_TIMEOUT_S", false,
 		skip_tsc, run_tsc},
-	{"eslint", "eslint", SCOPE_CHANGED, S_AIRUNNER_ESLINT_TIMEOUT_S, "AIRUNNER_ESLINT_TIMEOUT_S", false,
-		skip_eslint, run_eslint},
+	{"eslint", "eslint", SCOPE_CHANGED, S_AIRUNNER_ESLINT_TIMEOUT_S,
+		"AIRUNNER_ESLINT_TIMEOUT_S", false, skip_eslint, run_eslint},
 	{"build", "build", SCOPE_TREE, S_AIRUNNER_BUILD_TIMEOUT_S, "AIRUNNER_BUILD_TIMEOUT_S", true,
 		skip_build, run_build},
 };
