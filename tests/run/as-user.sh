@@ -91,8 +91,10 @@ if [ "${AIRUNNER_UNSHARED:-}" != 1 ]; then
 	AIRUNNER_UNSHARED=1 exec unshare --mount --propagation private "$0" "$@"
 fi
 unset AIRUNNER_UNSHARED
-hold=/mnt
 cd /
+mount -t tmpfs -o mode=0755,size=1m tmpfs /mnt
+hold=/mnt/tree
+mkdir "$hold" /mnt/shared
 mount --rbind "$tree" "$hold"
 if ! readable "$hold"; then
 	umount --recursive "$hold"
@@ -112,8 +114,15 @@ if ! readable "$hold"; then
 	done
 fi
 if [ -n "$closed" ] && [ "$closed" != "$tree" ]; then
+	shared=$(dirname "$tree")/shared # beside the clone may lie what some tests read
+	[ ! -d "$shared" ] || mount --rbind "$shared" /mnt/shared
 	mount -t tmpfs -o mode=0755,size=1m tmpfs "$closed"
 	mkdir -p "$tree"
+	if mountpoint -q /mnt/shared; then
+		mkdir "$shared"
+		mount --move /mnt/shared "$shared"
+	fi
 fi
 mount --move "$hold" "$tree"
+umount /mnt
 exec "${as_user[@]}" "$tree/tests/run/as-user.sh" --arrived "$@"

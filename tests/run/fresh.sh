@@ -62,9 +62,6 @@ cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 printf '127.0.0.1 localhost\n' >"$root/etc/hosts"
 git bundle create --quiet "$root/srv/airunner.bundle" HEAD "$(git symbolic-ref --quiet HEAD || echo HEAD)"
 install -m 755 tests/run/fresh-inside.sh "$root/srv/fresh-inside.sh"
-if [ -n "${AIRUNNER_SPECS:-}" ] || [ -d ../shared/specs ]; then
-	cp -r "${AIRUNNER_SPECS:-../shared/specs}" "$root/srv/specs"
-fi
 echo "== commit $(git rev-parse HEAD), root of $(du -sh "$root" | cut -f1), $((SECONDS - began)) s"
 
 code=0

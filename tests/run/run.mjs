@@ -3,7 +3,7 @@
 // Ctrl-C. Services with keys in AIRUNNER_ENV_FILE (default .env) or the environment are used as they
 // are, the others are stand-ins.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { STATE, TREE } from '../paths.mjs';
@@ -65,6 +65,12 @@ function configured(envFile) {
 	// Missing settings are expected here; a mistake in the file is not.
 	if (found.size === 0 && ran.status !== 0 && !/^[A-Z]/m.test(ran.stdout)) fail(ran.stderr.trim() || 'airunnerctl config check failed');
 	return found;
+}
+
+/** nginx's port: the worker does not read it, so it is not among what `config check` shows. */
+function wantedPort(user, envFile) {
+	const inFile = envFile && /^\s*(?:export\s+)?LISTEN_PORT\s*=\s*["']?(\d+)/m.exec(readFileSync(envFile, 'utf8'));
+	return Number(user.get('LISTEN_PORT')?.value ?? process.env.LISTEN_PORT ?? inFile?.[1] ?? 8088);
 }
 
 async function port(wanted) {
@@ -152,7 +158,7 @@ async function main() {
 	const from = Date.now();
 	stack = new Stack({
 		state: STATE, build: BUILD, durable: true, say,
-		port: await port(Number(user.get('LISTEN_PORT')?.value ?? process.env.LISTEN_PORT ?? 8088)),
+		port: await port(wantedPort(user, useFile)),
 		extraEnv: (letter) => ({ ...callerValues(letter), ...(useFile ? { AIRUNNER_ENV_FILE: useFile } : {}) }),
 		standin: standins.length > 0 ? (self) => standinConfig({
 			stack: self, issues: sampleIssues(), scripts: [SAMPLE.scripts], keep: true,
