@@ -11,6 +11,7 @@
 #include "lib/text.h"
 
 #define RESULT_MAX ((size_t)64 << 20)
+#define NUMBER_MAX 64
 
 struct cell {
 	size_t offset; /* into bytes */
@@ -54,19 +55,20 @@ static err_t read_row(struct db *db, struct db_rows *rows, MYSQL_STMT *stmt, MYS
 			cell->len = 0;
 			continue;
 		}
-		autofree char *value = xcalloc(cell->len + 1, 1);
+		/* of a number that becomes text the length is not known before */
+		size_t room = cell->len < NUMBER_MAX ? NUMBER_MAX : cell->len;
+		autofree char *value = xcalloc(room + 1, 1);
 		unsigned long got = 0;
 		my_bool null = 0;
 		MYSQL_BIND column = {.buffer_type = MYSQL_TYPE_STRING,
 			.buffer = value,
-			.buffer_length = cell->len + 1,
+			.buffer_length = room + 1,
 			.length = &got,
 			.is_null = &null};
 		if (mysql_stmt_fetch_column(stmt, &column, (unsigned)i, 0))
 			return db_error(db, mysql_stmt_errno(stmt), query_rows[rows->q].name,
 				mysql_stmt_error(stmt));
-		if (got < cell->len)
-			cell->len = got;
+		cell->len = got < room ? got : room;
 		buf_add(&rows->bytes, value, cell->len);
 		buf_addc(&rows->bytes, '\0');
 	}
