@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "lib/buf.h"
+#include "lib/label_priority.h"
 #include "lib/mem.h"
 #include "lib/run_names.h"
 #include "lib/text.h"
@@ -23,22 +24,6 @@ static const char remedy[] =
 	"the body names no issue in issue_key, issueKey, issue.key or issue.id. In an automation "
 	"rule send {\"issue_key\": \"{{issue.key}}\"}; with a webhook of Jira's administration "
 	"subscribe to issue events as well, since comment events of Jira Server carry no issue";
-
-/* Labels that mean a priority, alone or behind "priority:" or "priority-" (DESIGN 4.2). */
-static const struct {
-	const char *label;
-	enum run_priority priority;
-} label_priorities[] = {
-	{"urgent", PRIORITY_URGENT},
-	{"p0", PRIORITY_URGENT},
-	{"critical", PRIORITY_URGENT},
-	{"high", PRIORITY_HIGH},
-	{"p1", PRIORITY_HIGH},
-	{"important", PRIORITY_HIGH},
-	{"low", PRIORITY_LOW},
-	{"p3", PRIORITY_LOW},
-	{"cleanup", PRIORITY_LOW},
-};
 
 static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 static const char digits[] = "0123456789";
@@ -83,19 +68,6 @@ static bool find_key(const json_t *body, char ret_key[ISSUE_KEY_MAX])
 	       key_of(json_object_get(issue, "id"), ret_key);
 }
 
-static int priority_of_label(const char *label)
-{
-	static const char prefix[] = "priority";
-	size_t n = strlen(prefix); /* "priority:high" and "priority-high" say the same as "high" */
-	if (strncasecmp(label, prefix, n) == 0 && (label[n] == ':' || label[n] == '-'))
-		label += n + 1;
-	for (size_t i = 0; i < ARRAY_LEN(label_priorities); i++) {
-		if (strcasecmp(label, label_priorities[i].label) == 0)
-			return label_priorities[i].priority;
-	}
-	return 0;
-}
-
 /* The most urgent of the labels; 0 when none says a priority. */
 static int priority_of(const json_t *body)
 {
@@ -103,16 +75,7 @@ static int priority_of(const json_t *body)
 	if (!labels)
 		labels = json_object_get(
 			json_object_get(json_object_get(body, "issue"), "fields"), "labels");
-	int best = 0;
-	size_t i;
-	json_t *label;
-	json_array_foreach (labels, i, label) {
-		int priority =
-			json_is_string(label) ? priority_of_label(json_string_value(label)) : 0;
-		if (priority && (!best || priority < best))
-			best = priority;
-	}
-	return best;
+	return label_priority(labels);
 }
 
 /* Words of an event's name as they may stand in a row: letters, digits, ':', '_', '-'. */

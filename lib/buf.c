@@ -113,13 +113,8 @@ static void close_fd(int *fd)
 		close(*fd);
 }
 
-err_t buf_read_file(struct buf *b, const char *path)
+err_t buf_read_fd(struct buf *b, int fd, const char *path)
 {
-	AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return err_new(ERR_NOT_FOUND, "%s: no such file", path);
-	if (fd < 0)
-		return err_errno("open %s", path);
 	char chunk[16384];
 	for (;;) {
 		ssize_t n = read(fd, chunk, sizeof chunk);
@@ -133,6 +128,16 @@ err_t buf_read_file(struct buf *b, const char *path)
 		if (b->cut)
 			return err_new(ERR_TOO_LARGE, "%s: larger than %zu bytes", path, b->limit);
 	}
+}
+
+err_t buf_read_file(struct buf *b, const char *path)
+{
+	AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_new(ERR_NOT_FOUND, "%s: no such file", path);
+	if (fd < 0)
+		return err_errno("open %s", path);
+	return buf_read_fd(b, fd, path);
 }
 
 static err_t write_all(int fd, const struct buf *b, const char *path)

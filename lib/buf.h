@@ -24,15 +24,19 @@ struct buf {
 extern char buf_empty[1];
 
 void buf_init(struct buf *b, size_t limit);
-void buf_release(struct buf *b);        /* frees; the buffer is empty and usable again */
-void buf_reset(struct buf *b);          /* length 0, keeps the memory */
-char *buf_take(struct buf *b);          /* hands the string over (free()); buffer is empty */
+void buf_release(struct buf *b); /* frees; the buffer is empty and usable again */
+void buf_reset(struct buf *b);   /* length 0, keeps the memory */
+char *buf_take(struct buf *b);   /* hands the string over (free()); buffer is empty */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_truncate(struct buf *b, size_t len);
 bool buf_cut(const struct buf *b);
+
+/** Reads to the end of fd; path is for the error's text. @return ERR_IO, ERR_TOO_LARGE (over the
+ * limit) */
+err_t buf_read_fd(struct buf *b, int fd, const char *path);
 
 /** Reads a whole file. @return ERR_NOT_FOUND, ERR_IO, ERR_TOO_LARGE (over the buffer's limit) */
 err_t buf_read_file(struct buf *b, const char *path);

@@ -134,7 +134,7 @@ function runSuite(suite, env) {
 function report(suite, ran, reports, from) {
 	const points = readTap(ran.out);
 	const bad = points.filter((point) => !point.ok).map((point) => ({ name: point.name, detail: point.detail.join('\n') }));
-	if (ran.end !== 0 && bad.length === 0) bad.push({ name: 'the program itself', detail: `ended with ${ran.end}\n${ran.out.slice(-3000)}` });
+	if (ran.end !== 0 && bad.length === 0 && reports.length === 0) bad.push({ name: 'the program itself', detail: `ended with ${ran.end}\n${ran.out.slice(-3000)}` });
 	if (points.length === 0 && bad.length === 0) bad.push({ name: 'no test ran', detail: ran.out.slice(-3000) });
 	// Only what reads the wire specifications beside the repository may be left out.
 	for (const point of points.filter((p) => p.skip !== null && !p.skip.includes('specs'))) bad.push({ name: `${point.name} may not skip`, detail: point.skip });

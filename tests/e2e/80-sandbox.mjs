@@ -48,7 +48,7 @@ await test('no secret is in their environment, files or anything the model was t
 		assert.ok(!all.some((row) => row.content.includes(value)), `${name} is in the conversation`);
 	}
 	assert.doesNotMatch(results.environment, /AIRUNNER_|JIRA_|ANTHROPIC|GH_TOKEN|PASSWORD/);
-	assert.doesNotMatch(results.files, /root:[^:\\]*:\d+:\d*:/); // a line of /etc/shadow
+	assert.doesNotMatch(results.files, /root:[$*!][^:]*:\d/); // a line of /etc/shadow
 });
 
 await test('nothing outside the work tree was written', () => {

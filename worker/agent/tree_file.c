@@ -22,24 +22,6 @@ static err_t check_name(const char *path, size_t len, bool for_writing)
 		      : NULL;
 }
 
-static err_t read_all(int fd, const char *path, struct buf *out)
-{
-	char chunk[16384];
-	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof chunk);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno("%s", path);
-		if (n == 0)
-			return NULL;
-		buf_add(out, chunk, (size_t)n);
-		if (buf_cut(out))
-			return err_new(
-				ERR_TOO_LARGE, "%s: larger than %zu bytes", path, out->limit);
-	}
-}
-
 static err_t open_regular(int root_fd, const char *path, int *ret_fd, struct stat *ret_stat)
 {
 	int fd;
@@ -65,7 +47,7 @@ err_t tree_file_read(int root_fd, const char *path, size_t path_len, struct buf 
 	struct stat st;
 	ERR_TRY(check_name(path, path_len, false));
 	ERR_TRY(open_regular(root_fd, path, &fd, &st));
-	return read_all(fd, path, out);
+	return buf_read_fd(out, fd, path);
 }
 
 bool tree_file_is_binary(const struct buf *content)

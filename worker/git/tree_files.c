@@ -151,24 +151,6 @@ static err_t read_link(int dir_fd, const char *path, struct buf *out)
 	return e;
 }
 
-static err_t read_all(int fd, const char *path, struct buf *out)
-{
-	char chunk[65536];
-	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof chunk);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno("read %s", path);
-		if (n == 0)
-			return NULL;
-		buf_add(out, chunk, (size_t)n);
-		if (buf_cut(out))
-			return err_new(
-				ERR_TOO_LARGE, "%s is larger than %zu MiB", path, out->limit >> 20);
-	}
-}
-
 err_t tree_files_read(int dir_fd, const char *path, struct buf *out, enum file_kind *ret_kind)
 {
 	int fd = open_beneath(dir_fd, path, O_RDONLY | O_NONBLOCK);
@@ -190,7 +172,7 @@ err_t tree_files_read(int dir_fd, const char *path, struct buf *out, enum file_k
 	enum file_kind kind = FILE_OTHER;
 	if (!e && S_ISREG(st.st_mode)) {
 		kind = st.st_mode & S_IXUSR ? FILE_EXECUTABLE : FILE_REGULAR;
-		e = read_all(fd, path, out);
+		e = buf_read_fd(out, fd, path);
 	}
 	close(fd);
 	if (!e)

@@ -4,9 +4,6 @@
 
 #include "worker/run.h"
 
-/** The most urgent priority that a label names; 0 when none does. */
-int priority_of_labels(const json_t *labels);
-
 /** Sets the run's priority when a label names one. */
 err_t fetch_priority(struct run_ctx *ctx, const json_t *labels);
 
