@@ -477,6 +477,18 @@ static int drop_folder(void **state)
 	return rmdir(folder);
 }
 
+static void the_readme_has_the_same_table(void **state)
+{
+	(void)state;
+	AUTO(buf_release) struct buf table = BUF(1 << 20);
+	AUTO(buf_release) struct buf readme = BUF(1 << 20);
+	settings_print_markdown(&table);
+	assert_null(buf_read_file(&readme, "README.md"));
+	if (!strstr(readme.data, table.data))
+		fail_msg("README.md: put the output of `build/airunnerctl config table` below "
+			 "Settings");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -498,6 +510,7 @@ int main(void)
 		cmocka_unit_test_setup(other_variables_can_be_asked_but_no_secret, begin),
 		cmocka_unit_test_setup(the_example_file_is_all_defaults, begin),
 		cmocka_unit_test_setup(the_table_has_a_row_for_each_setting, begin),
+		cmocka_unit_test_setup(the_readme_has_the_same_table, begin),
 	};
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
