@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync } from 'node:f
 import { cpus } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { npmFolder, npmInstall } from './npm.mjs';
-import { BUILD, NPM, STATE, TREE } from './paths.mjs';
+import { BUILD, NPM, STATE, TREE, removeTree } from './paths.mjs';
 import { Database, USERS } from './run/database.mjs';
 import { removeAtEnd } from './run/parts.mjs';
 import { sanitizerEnv, sanitizerReports } from './run/sanitizer.mjs';
@@ -153,7 +153,7 @@ async function main() {
 	build();
 	npmInstall();
 	const all = suites().filter(({ name }) => chosen.length === 0 || chosen.some((part) => name.includes(part)));
-	rmSync(testState, { recursive: true, force: true });
+	removeTree(testState);
 	mkdirSync(testState, { recursive: true });
 	const databases = all.some((suite) => suite.needsDb) ? await new UnitDatabases().start() : null;
 	for (const suite of all) {
@@ -174,6 +174,7 @@ async function main() {
 		report(suite, ran, sanitizerReports(reportDir), from);
 	}
 	await databases?.database.stop();
+	if (totals.failed.length === 0) removeTree(testState); // else it is there for a look
 	for (const line of totals.skipped) console.log(`skipped: ${line}`);
 	for (const line of totals.failed) console.log(`failed: ${line}`);
 	console.log(`took ${seconds(began)}`);

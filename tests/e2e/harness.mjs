@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { BUILD, STATE, TREE } from '../paths.mjs';
+import { BUILD, STATE, TREE, removeTree } from '../paths.mjs';
 import { sanitizerEnv, sanitizerReports } from '../run/sanitizer.mjs';
 import { Stack, sleep, until } from '../run/stack.mjs';
 import { AI_ACCOUNT, HUMAN_ACCOUNT, keptSecret, standinConfig, standinSettings } from '../run/standins.mjs';
@@ -52,7 +52,7 @@ export class World extends Stack {
 	 */
 	constructor({ repos = {}, issues = [], scripts = [], settings = {}, suffix = '', ...rest } = {}) {
 		const state = join(STATE, 'test', `${name}${suffix}`);
-		rmSync(state, { recursive: true, force: true });
+		removeTree(state);
 		mkdirSync(state, { recursive: true });
 		super({
 			state, build: BUILD, say: (text) => console.log(`# ${text}`),
