@@ -67,7 +67,7 @@ sources() { # what a build and a run read
 }
 readable() { # can the user read all of that in this folder?
 	local found
-	found=$("${as_user[@]}" find "$1" -xdev \( -path "$1/.git" -o -path "$1/build" -o \
+	found=$("${as_user[@]}" find "$1" -xdev \( -path "$1/.git" -o -path "$1/.env" -o -path "$1/build" -o \
 		-path "$1/build-san" -o -path "$1/var" \) -prune -o ! -readable -print -quit 2>&1) &&
 		[ -z "$found" ]
 }
