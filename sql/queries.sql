@@ -263,9 +263,10 @@ INSERT INTO repo_projects (project_key, repo_id, is_default) VALUES (?, ?, ?);
 SELECT id, kind, issue_key, project_key, line, repo_id, status, fence, slot, attempt, crashes, priority
 FROM runs WHERE id = ?;
 
--- name: leases_renew
--- in: lease_s, worker
-UPDATE runs SET lease_until = NOW(3) + INTERVAL ? SECOND WHERE locked_by = ? AND status = 'running';
+-- FENCED
+-- name: lease_renew
+-- in: lease_s, id, fence
+UPDATE runs SET lease_until = NOW(3) + INTERVAL ? SECOND WHERE id = ? AND fence = ? AND status = 'running';
 
 -- name: leases_lost
 -- out: id, fence, repo_id

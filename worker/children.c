@@ -49,28 +49,44 @@ err_t children_start(
 	return NULL;
 }
 
-bool children_reap(struct children *children, struct child *ret_dead)
+static bool reap(struct child *child)
 {
-	for (size_t i = 0; i < children->count; i++) {
-		struct child *child = &children->items[i];
-		int status;
-		if (waitpid(child->pid, &status, WNOHANG) != child->pid)
-			continue;
-		kill(-child->pid, SIGKILL); /* whatever it left in its group */
-		*ret_dead = *child;
-		snprintf(ret_dead->how, sizeof ret_dead->how,
-			WIFSIGNALED(status) ? "signal %d" : "exit code %d",
-			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-		*child = children->items[--children->count];
-		return true;
-	}
+	int status;
+	if (child->ended || waitpid(child->pid, &status, WNOHANG) != child->pid)
+		return child->ended;
+	kill(-child->pid, SIGKILL); /* whatever it left in its group */
+	child->ended = true;
+	child->killed = WIFSIGNALED(status);
+	snprintf(child->how, sizeof child->how, child->killed ? "signal %d" : "exit code %d",
+		child->killed ? WTERMSIG(status) : WEXITSTATUS(status));
+	return true;
+}
+
+struct child *children_ended(struct children *children)
+{
+	for (size_t i = 0; i < children->count; i++)
+		if (reap(&children->items[i]))
+			return &children->items[i];
+	return NULL;
+}
+
+void children_remove(struct children *children, struct child *child)
+{
+	*child = children->items[--children->count];
+}
+
+bool children_any_alive(const struct children *children)
+{
+	for (size_t i = 0; i < children->count; i++)
+		if (!children->items[i].ended)
+			return true;
 	return false;
 }
 
 void children_cancel(struct children *children, int64_t run_id)
 {
 	for (size_t i = 0; i < children->count; i++) {
-		if (children->items[i].run_id != run_id)
+		if (children->items[i].run_id != run_id || children->items[i].ended)
 			continue;
 		children->items[i].cancelled = true;
 		kill(-children->items[i].pid, SIGKILL);
@@ -79,9 +95,11 @@ void children_cancel(struct children *children, int64_t run_id)
 
 void children_signal(const struct children *children, int signal_number)
 {
-	for (size_t i = 0; i < children->count; i++)
-		kill(signal_number == SIGKILL ? -children->items[i].pid : children->items[i].pid,
-			signal_number);
+	for (size_t i = 0; i < children->count; i++) {
+		const struct child *child = &children->items[i];
+		if (!child->ended)
+			kill(signal_number == SIGKILL ? -child->pid : child->pid, signal_number);
+	}
 }
 
 void children_release(struct children *children)

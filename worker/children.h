@@ -15,6 +15,8 @@ struct child {
 	int64_t fence;
 	int64_t repo_id;
 	bool cancelled; /* killed because a person cancelled the run */
+	bool ended;     /* its process is gone; its run's row may still have to be settled */
+	bool killed;    /* ended by a signal */
 	char how[64];   /* after its end: "exit code 1", "signal 9" */
 };
 
@@ -28,8 +30,13 @@ struct children {
 err_t children_start(
 	struct children *children, const struct daemon_options *options, const struct run *run);
 
-/** Takes one ended child out of the list. @return false when none has ended */
-bool children_reap(struct children *children, struct child *ret_dead);
+/**
+ * One child whose process has ended; it stays in the list until children_remove(), so that its run
+ * is not forgotten while the database is away. @return NULL when none has ended
+ */
+struct child *children_ended(struct children *children);
+void children_remove(struct children *children, struct child *child);
+bool children_any_alive(const struct children *children);
 
 /** Kills the whole tree of a run's process at once. */
 void children_cancel(struct children *children, int64_t run_id);

@@ -23,6 +23,7 @@
 #define REAP_MS 5000
 #define STOP_MS 20000
 #define AWAY_MS 2000
+#define FAILED_WAIT_S 15
 
 struct daemon {
 	const struct daemon_options *options;
@@ -114,23 +115,30 @@ static err_t claim_all(struct daemon *d)
 	return NULL;
 }
 
-/* A child that ended without closing its run crashed: the run goes back at once. */
+/* Settles the run of a process that is gone. A killed one goes on at once (a crash in a step is
+ * counted); one that could not work, for whatever reason, would only fail again. */
+static err_t settle(struct daemon *d, const struct child *dead)
+{
+	struct run run = {.id = dead->run_id, .fence = dead->fence, .repo_id = dead->repo_id};
+	err_t e = dead->cancelled ? run_close(d->db, &run, RUN_CANCELLED, "cancelled by a person",
+					    "cancelled", NULL)
+				  : run_requeue(d->db, &run, dead->killed ? 0 : FAILED_WAIT_S);
+	if (!e)
+		log_error("the process of run %lld ended by itself (%s): %s",
+			(long long)dead->run_id, dead->how,
+			dead->cancelled ? "cancelled" : "back to the queue");
+	return err_code(e) == ERR_FENCE ? NULL : e; /* closed in order: not ours any more */
+}
+
+/* A child that ended without closing its run: the row is settled here. While the database is away
+ * the child stays in the list. */
 static err_t bury(struct daemon *d)
 {
-	struct child dead;
 	child_ended = 0;
-	while (children_reap(&d->children, &dead)) {
+	for (struct child *dead; (dead = children_ended(&d->children));) {
 		d->hungry = true;
-		struct run run = {.id = dead.run_id, .fence = dead.fence, .repo_id = dead.repo_id};
-		err_t e = dead.cancelled ? run_close(d->db, &run, RUN_CANCELLED,
-						   "cancelled by a person", "cancelled", NULL)
-					 : run_requeue(d->db, &run, 0);
-		if (!e)
-			log_error("the process of run %lld ended by itself (%s): %s",
-				(long long)dead.run_id, dead.how,
-				dead.cancelled ? "cancelled" : "back to the queue");
-		else if (err_code(e) != ERR_FENCE) /* closed in order: not ours any more */
-			return e;
+		ERR_TRY(settle(d, dead));
+		children_remove(&d->children, dead);
 	}
 	return NULL;
 }
@@ -148,11 +156,16 @@ static err_t pass_cancellations(struct daemon *d)
 	return NULL;
 }
 
+/* Only of runs that a process works on: one whose claim or end got lost on the way to the database
+ * must run out of its lease. */
 static err_t renew(struct daemon *d)
 {
 	d->renewed_ms = monotonic_ms();
-	ERR_TRY(db_exec(
-		d->db, Q_LEASES_RENEW, DB_ARGS(db_i64(LEASE_S), db_str(d->options->worker)), NULL));
+	for (size_t i = 0; i < d->children.count; i++)
+		ERR_TRY(db_exec(d->db, Q_LEASE_RENEW,
+			DB_ARGS(db_i64(LEASE_S), db_i64(d->children.items[i].run_id),
+				db_i64(d->children.items[i].fence)),
+			NULL));
 	return db_exec(d->db, Q_WORKER_SEEN, DB_ARGS(db_str(d->options->worker)), NULL);
 }
 
@@ -267,11 +280,13 @@ static void wind_down(struct daemon *d)
 			database_trouble(d, e);
 	}
 	children_signal(&d->children, SIGKILL);
-	while (d->children.count) {
-		usleep(20000);
+	for (;;) { /* a row that cannot be settled now is taken up at the next start */
 		err_t e = bury(d);
 		if (e)
 			log_error("%s", err_text(e));
+		if (!children_any_alive(&d->children))
+			break;
+		usleep(20000);
 	}
 	err_t e = db_exec(d->db, Q_WORKER_STOPPED, DB_ARGS(db_str(d->options->worker)), NULL);
 	if (e)
