@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/text.h"
+
 static const struct {
 	const char *name;
 	int http_status;
@@ -60,25 +62,17 @@ static struct err *ring_take(enum err_code code)
 	return e;
 }
 
-/* A cut or foreign byte must not reach JSON: bytes that are not UTF-8 become '?', controls ' '. */
+/* A cut or foreign byte must not reach JSON or the database: bytes that are not UTF-8 become '?',
+ * controls ' '. */
 static void clean(char *s)
 {
-	for (unsigned char *p = (unsigned char *)s; *p;) {
-		size_t n = *p < 0x80             ? 1
-			   : (*p & 0xe0) == 0xc0 ? 2
-			   : (*p & 0xf0) == 0xe0 ? 3
-			   : (*p & 0xf8) == 0xf0 ? 4
-						 : 0;
-		size_t have = 1;
-		while (have < n && (p[have] & 0xc0) == 0x80)
-			have++;
-		if (n == 0 || have < n)
-			*p++ = '?';
-		else {
-			if (*p < 0x20)
-				*p = ' ';
-			p += n;
-		}
+	for (char *p = s, *end = s + strlen(s); p < end;) {
+		size_t n = text_utf8_len(p, (size_t)(end - p));
+		if (n == 0)
+			*p = '?';
+		else if ((unsigned char)*p < 0x20)
+			*p = ' ';
+		p += n ? n : 1;
 	}
 }
 

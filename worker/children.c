@@ -12,7 +12,7 @@
 
 #include "lib/mem.h"
 
-#define ARGS_MAX 64
+#define ARGS_MAX 80 /* more than the command line of the daemon takes */
 
 /* In the child: nothing but async-signal-safe calls before exec. */
 static void become_run(const char *program, char *const *argv, pid_t parent)

@@ -81,6 +81,8 @@ static err_t take_option(struct options *o, int option, const char *value)
 		o->version = true;
 		return NULL;
 	case 'e':
+		if (o->env_file)
+			return err_new(ERR_USAGE, "--env-file is given twice");
 		o->env_file = value;
 		pass_on(o, "--env-file", value);
 		return NULL;
@@ -176,8 +178,9 @@ static err_t run_program(
 			repos.count, sandbox);
 		return NULL;
 	}
-	if (o->run_id) {
-		*ret_code = child_work(set, &repos, name, o->run_id, 0);
+	if (o->run_id) { /* under a name of its own: the daemon takes up all runs of its name */
+		autofree char *by_hand = xasprintf("%.48s/%d", name, (int)getpid());
+		*ret_code = child_work(set, &repos, by_hand, o->run_id, 0);
 		return NULL;
 	}
 	ERR_TRY(lock_state(set));

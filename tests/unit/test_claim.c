@@ -130,6 +130,22 @@ static void closing_frees_the_slot(void **state)
 	assert_int_equal(with_db_number(db, "SELECT running FROM repos WHERE id = 1"), 1);
 }
 
+/* Words of a server (a hook's, say) may be any bytes: a run that cannot be closed is worked again
+ * and again. */
+static void a_run_is_closed_with_an_error_that_holds_any_bytes(void **state)
+{
+	(void)state;
+	static const char *const words[] = {
+		"\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80", "\xe0\x80\x80", "\xff", "\xe2\x82"};
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		enqueue("A-1", "A", 3);
+		struct run run AUTO(run_release) = {0};
+		assert_null(run_claim(db, set, "w", &run));
+		err_t e = err_new(ERR_PUSH_REFUSED, "it said: %s", words[i]);
+		assert_null(run_close(db, &run, RUN_BLOCKED, err_text(e), NULL, NULL));
+	}
+}
+
 static void an_old_fence_can_write_nothing(void **state)
 {
 	(void)state;
@@ -234,6 +250,8 @@ int main(void)
 		cmocka_unit_test_setup(claim_skips_busy_line, empty_queue),
 		cmocka_unit_test_setup(plain_order_goes_by_id, empty_queue),
 		cmocka_unit_test_setup(closing_frees_the_slot, empty_queue),
+		cmocka_unit_test_setup(
+			a_run_is_closed_with_an_error_that_holds_any_bytes, empty_queue),
 		cmocka_unit_test_setup(an_old_fence_can_write_nothing, empty_queue),
 		cmocka_unit_test_setup(an_issue_with_a_queued_run_shares_it, empty_queue),
 		cmocka_unit_test_setup(an_unknown_project_waits_in_repository_0, empty_queue),
