@@ -49,6 +49,43 @@ err_t children_start(
 	return NULL;
 }
 
+err_t children_adopt(void)
+{
+	return prctl(PR_SET_CHILD_SUBREAPER, 1) ? err_errno("prctl") : NULL;
+}
+
+static bool is_ours(const struct children *children, pid_t pid)
+{
+	for (size_t i = 0; i < children->count; i++)
+		if (children->items[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* One child of this process that it did not start; 0 when there is none. */
+static pid_t find_orphan(const struct children *children)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	FILE *list = fopen(path, "re");
+	int pid = 0;
+	while (list && fscanf(list, "%d", &pid) == 1 && is_ours(children, pid))
+		pid = 0;
+	if (list)
+		fclose(list);
+	return pid;
+}
+
+/* The death of one may bring its own children here: until there are none. */
+void children_end_orphans(const struct children *children)
+{
+	pid_t pid;
+	while ((pid = find_orphan(children)) > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 bool children_reap(struct children *children, struct child *ret_dead)
 {
 	for (size_t i = 0; i < children->count; i++) {
@@ -62,6 +99,7 @@ bool children_reap(struct children *children, struct child *ret_dead)
 			WIFSIGNALED(status) ? "signal %d" : "exit code %d",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 		*child = children->items[--children->count];
+		children_end_orphans(children);
 		return true;
 	}
 	return false;

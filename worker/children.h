@@ -28,7 +28,14 @@ struct children {
 err_t children_start(
 	struct children *children, const struct daemon_options *options, const struct run *run);
 
-/** Takes one ended child out of the list. @return false when none has ended */
+/** From now on what a dead child leaves behind becomes this process's own child. */
+err_t children_adopt(void);
+
+/** Kills and reaps what dead children left behind. Returns when all of it is gone. */
+void children_end_orphans(const struct children *children);
+
+/** Takes one ended child, with all that it left behind, out of the list. @return false when
+ * none has ended */
 bool children_reap(struct children *children, struct child *ret_dead);
 
 /** Kills the whole tree of a run's process at once. */

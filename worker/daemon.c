@@ -79,6 +79,7 @@ static err_t begin(struct daemon *d)
 	const struct daemon_options *o = d->options;
 	char host[190] = "";
 	gethostname(host, sizeof host - 1);
+	ERR_TRY(children_adopt());
 	ERR_TRY(db_open(o->set, &d->db));
 	ERR_TRY(repo_configs_sync(d->db, o->set, o->repos));
 	ERR_TRY(db_exec(d->db, Q_WORKER_PUT,
@@ -118,7 +119,10 @@ static err_t claim_all(struct daemon *d)
 static err_t bury(struct daemon *d)
 {
 	struct child dead;
-	child_ended = 0;
+	if (child_ended) {
+		child_ended = 0;
+		children_end_orphans(&d->children);
+	}
 	while (children_reap(&d->children, &dead)) {
 		d->hungry = true;
 		struct run run = {.id = dead.run_id, .fence = dead.fence, .repo_id = dead.repo_id};
