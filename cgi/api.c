@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cgi/app.h"
+#include "cgi/control.h"
 #include "cgi/data.h"
 #include "lib/mem.h"
 
@@ -16,12 +17,15 @@ static err_t get_run(struct app *app, struct request *req, struct response *res)
 
 /* clang-format off */
 static const struct route routes[] = {
-	{METHOD_GET, "/health",              ROLE_NONE,   get_health},
-	{METHOD_GET, "/api/health/detailed", ROLE_VIEWER, get_health_detailed},
-	{METHOD_GET, "/api/status",          ROLE_VIEWER, get_status},
-	{METHOD_GET, "/api/metrics/summary", ROLE_VIEWER, get_metrics},
-	{METHOD_GET, "/api/queue/stats",     ROLE_VIEWER, get_queue},
-	{METHOD_GET, "/api/runs/{id}",       ROLE_VIEWER, get_run},
+	{METHOD_GET,   "/health",               ROLE_NONE,     get_health},
+	{METHOD_GET,   "/api/health/detailed",  ROLE_VIEWER,   get_health_detailed},
+	{METHOD_GET,   "/api/status",           ROLE_VIEWER,   get_status},
+	{METHOD_GET,   "/api/metrics/summary",  ROLE_VIEWER,   get_metrics},
+	{METHOD_GET,   "/api/queue/stats",      ROLE_VIEWER,   get_queue},
+	{METHOD_GET,   "/api/runs/{id}",        ROLE_VIEWER,   get_run},
+	{METHOD_PATCH, "/api/runs/{id}",        ROLE_OPERATOR, control_reorder},
+	{METHOD_POST,  "/api/runs/{id}/cancel", ROLE_OPERATOR, control_cancel},
+	{METHOD_POST,  "/api/runs/{id}/retry",  ROLE_OPERATOR, control_retry},
 	{0},
 };
 /* clang-format on */
@@ -99,6 +103,7 @@ int main(int argc, char **argv)
 	static const struct app_spec spec = {.name = "airunner-api",
 		.program = PROGRAM_PAGES,
 		.db_user = "air_api",
-		.routes = routes};
+		.routes = routes,
+		.csrf = true};
 	return app_main(&spec, argc, argv);
 }

@@ -32,6 +32,8 @@ static err_t answer_once(
 	ERR_TRY(route_find(app->spec->routes, req, &route, ret_allow));
 	if (route->access != ROLE_NONE)
 		ERR_TRY(auth_check(app, req, route->access));
+	if (app->spec->csrf)
+		ERR_TRY(auth_csrf(req));
 	return route->handle(app, req, res);
 }
 

@@ -17,6 +17,7 @@ struct app_spec {
 	enum program program;
 	const char *db_user; /* when AIRUNNER_DB_USER is not set */
 	const struct route *routes;
+	bool csrf; /* browser sessions need X-CSRF-Token for all but reading (auth_csrf) */
 	/** Turns an error into a page instead of a problem; NULL: problems only. */
 	void (*error_page)(struct app *app, struct request *req, struct response *res, err_t e);
 };

@@ -7,6 +7,7 @@
 #include "cgi/cidr.h"
 #include "lib/crypto.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 
 static const char *const role_names[ROLE__MAX] = {[ROLE_NONE] = "nobody",
 	[ROLE_VIEWER] = "viewer",
@@ -48,6 +49,17 @@ err_t auth_token(struct app *app, const char *token, enum role *ret_role, struct
 	return NULL;
 }
 
+/* Made of what only the browser knows (the cookie) and what only the database knows (its key). */
+static void make_csrf(struct request *req, const char *id, const char *key)
+{
+	unsigned char digest[SHA256_LEN];
+	req->by_cookie = true;
+	if (!*key)
+		return;
+	crypto_hmac_sha256(key, strlen(key), id, strlen(id), digest);
+	text_hex(&req->csrf, digest, sizeof digest);
+}
+
 static err_t check_session(struct app *app, struct request *req, const char *id)
 {
 	AUTO(db_rows_freep) struct db_rows *rows = NULL;
@@ -56,6 +68,7 @@ static err_t check_session(struct app *app, struct request *req, const char *id)
 		return NULL;
 	req->role = role_parse(db_rows_str(rows, "role"));
 	buf_adds(&req->who, db_rows_str(rows, "name"));
+	make_csrf(req, id, db_rows_str(rows, "csrf_key"));
 	if (db_rows_i64(rows, "stale"))
 		return db_exec(app->db, Q_AUTH_SESSION_SEEN,
 			DB_ARGS(db_str(db_rows_str(rows, "id_hash"))), NULL);
@@ -88,6 +101,8 @@ err_t auth_check(struct app *app, struct request *req, enum role least)
 {
 	req->role = ROLE_NONE;
 	buf_reset(&req->who);
+	buf_reset(&req->csrf);
+	req->by_cookie = false;
 	ERR_TRY(identify(app, req));
 	if (req->role == ROLE_NONE)
 		return err_new(ERR_UNAUTHORIZED,
@@ -103,5 +118,32 @@ err_t auth_same_site(const struct request *req)
 	const char *site = request_header(req, "Sec-Fetch-Site");
 	if (site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)
 		return err_new(ERR_FORBIDDEN, "this form was sent by another site's page");
+	return NULL;
+}
+
+/* "https://host:port" of Origin against Host, which a page cannot choose. */
+static bool same_host(const char *origin, const char *host)
+{
+	const char *at = strstr(origin, "://");
+	return at && host && *host && strcasecmp(at + 3, host) == 0;
+}
+
+err_t auth_csrf(const struct request *req)
+{
+	if (!req->by_cookie || req->method == METHOD_GET)
+		return NULL;
+	const char *site = request_header(req, "Sec-Fetch-Site");
+	const char *origin = request_header(req, "Origin");
+	const char *token = request_header(req, "X-CSRF-Token");
+	bool ours = site ? strcmp(site, "same-origin") == 0
+			 : origin && same_host(origin, request_header(req, "Host"));
+	if (!ours)
+		return err_new(ERR_FORBIDDEN,
+			"a browser session acts from this server's own pages only; scripts send an "
+			"API token as Authorization: Bearer TOKEN");
+	if (!token || req->csrf.len == 0 ||
+		!crypto_equal(token, strlen(token), req->csrf.data, req->csrf.len))
+		return err_new(ERR_FORBIDDEN, "X-CSRF-Token is missing or of another session: load "
+					      "the page again, or sign in again");
 	return NULL;
 }

@@ -30,4 +30,12 @@ enum role role_parse(const char *text);
  */
 err_t auth_same_site(const struct request *req);
 
+/**
+ * Refuses to act for a browser session unless the request comes from one of our own pages
+ * (Sec-Fetch-Site, or Origin where a browser sends none) and carries the session's X-CSRF-Token.
+ * Reading and API tokens are exempt.
+ * @return ERR_FORBIDDEN
+ */
+err_t auth_csrf(const struct request *req);
+
 #endif

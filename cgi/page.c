@@ -22,6 +22,9 @@ static json_t *site_json(struct app *app, const struct request *req)
 		json_object_set_new(site, "role", json_string(role_name(req->role)));
 		json_object_set_new(
 			site, "who", req->who.len ? text_json(req->who.data) : json_null());
+		json_object_set_new(site, "csrf",
+			req->role >= ROLE_OPERATOR && req->csrf.len ? json_string(req->csrf.data)
+								    : json_null());
 	}
 	return site;
 }
@@ -83,9 +86,9 @@ err_t page_unchanged(
 	if (!db_rows_next(rows))
 		return err_new(ERR_DB, "the status query gave no row");
 	const char *updated = db_rows_str(rows, "updated_at");
-	snprintf(etag, sizeof etag, "\"%s-%lld-%lld-%d-%s\"", updated ? updated : "0",
+	snprintf(etag, sizeof etag, "\"%s-%lld-%lld-%d-%s-%.8s\"", updated ? updated : "0",
 		(long long)db_rows_i64(rows, "event_id"), (long long)time(NULL) / ETAG_STEP_S,
-		req->role, AIRUNNER_VERSION);
+		req->role, AIRUNNER_VERSION, req->csrf.len ? req->csrf.data : "");
 	response_header(res, "ETag", etag);
 	response_header(res, "Cache-Control", "private, no-cache");
 	*ret_unchanged = etag_matches(req, etag);

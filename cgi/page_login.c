@@ -34,13 +34,15 @@ static bool local_path(const char *path)
 static err_t open_session(struct app *app, const struct request *req, struct response *res,
 	const char *name, enum role role, const char *next)
 {
-	char id[SESSION_ID_CHARS + 1], hash[SHA256_HEX_LEN + 1];
+	char id[SESSION_ID_CHARS + 1], csrf_key[SESSION_ID_CHARS + 1], hash[SHA256_HEX_LEN + 1];
 	struct db *db;
 	ERR_TRY(app_db(app, &db));
 	ERR_TRY(crypto_random_token(id, SESSION_ID_CHARS));
+	ERR_TRY(crypto_random_token(csrf_key, SESSION_ID_CHARS));
 	crypto_sha256_hex(id, SESSION_ID_CHARS, hash);
 	ERR_TRY(db_exec(db, Q_SESSION_ADD,
-		DB_ARGS(db_str(hash), db_str(name), db_str(role_name(role))), NULL));
+		DB_ARGS(db_str(hash), db_str(name), db_str(role_name(role)), db_str(csrf_key)),
+		NULL));
 	ERR_TRY(db_exec(db, Q_SESSIONS_PURGE, DB_NO_ARGS, NULL));
 	log_info("%s signed in as %s", name, role_name(role));
 	set_cookie(req, res, id, 24 * 3600);

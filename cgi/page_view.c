@@ -135,6 +135,12 @@ void page_decorate_run(struct app *app, json_t *run, int64_t now_s)
 	json_object_set_new(run, "view", view);
 	json_object_set_new(view, "has_cost", json_boolean(number_of(run, "cost_usd") > 0));
 	json_object_set_new(view, "queued", json_boolean(status == RUN_QUEUED));
+	bool open = status == RUN_QUEUED || status == RUN_RUNNING;
+	bool cancelling = open && json_is_true(json_object_get(run, "cancelling"));
+	json_object_set_new(view, "cancelling", json_boolean(cancelling));
+	json_object_set_new(view, "can_cancel", json_boolean(open && !cancelling));
+	json_object_set_new(view, "can_retry", json_boolean(!open));
+	json_object_set_new(view, "can_continue", json_boolean(!open && status != RUN_COMPLETED));
 	json_object_set_new(
 		view, "urgent", json_boolean(number_of(run, "priority") == PRIORITY_URGENT));
 	json_object_set_new(view, "has_reason", json_boolean(*text_of(run, "reason") != '\0'));

@@ -13,8 +13,10 @@
 #define PATH_MAX_BYTES 2048
 #define VALUE_MAX_BYTES 4096
 
-static const char *const method_names[METHOD__MAX] = {
-	[METHOD_GET] = "GET", [METHOD_POST] = "POST", [METHOD_OTHER] = "?"};
+static const char *const method_names[METHOD__MAX] = {[METHOD_GET] = "GET",
+	[METHOD_POST] = "POST",
+	[METHOD_PATCH] = "PATCH",
+	[METHOD_OTHER] = "?"};
 
 const char *request_method_name(enum method method)
 {
@@ -67,7 +69,8 @@ void request_begin(struct request *req, char *const *env)
 	*req = (struct request){.env = env,
 		.path = BUF(PATH_MAX_BYTES),
 		.body = BUF(REQUEST_BODY_MAX),
-		.who = BUF(256)};
+		.who = BUF(256),
+		.csrf = BUF(128)};
 	read_method(req);
 	buf_adds(&req->path, env_or(req, "PATH_INFO", env_or(req, "DOCUMENT_URI", "/")));
 	req->query = env_or(req, "QUERY_STRING", "");
@@ -79,6 +82,7 @@ void request_release(struct request *req)
 	buf_release(&req->path);
 	buf_release(&req->body);
 	buf_release(&req->who);
+	buf_release(&req->csrf);
 }
 
 /* -1: not given, so read to the end of the stream. */

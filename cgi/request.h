@@ -14,7 +14,7 @@
 #define REQUEST_BODY_MAX (2 << 20) /* bytes; nginx has the same limit */
 #define REQUEST_IDS_MAX 2
 
-enum method { METHOD_GET, METHOD_POST, METHOD_OTHER, METHOD__MAX };
+enum method { METHOD_GET, METHOD_POST, METHOD_PATCH, METHOD_OTHER, METHOD__MAX };
 enum role { ROLE_NONE, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN, ROLE__MAX };
 
 struct request {
@@ -30,6 +30,8 @@ struct request {
 	int64_t ids[REQUEST_IDS_MAX]; /* the path's {id} parts, set by routing */
 	enum role role;               /* set by auth_check() */
 	struct buf who;               /* name of the token or session, "" for none */
+	bool by_cookie;               /* known by a browser session, which other sites can misuse */
+	struct buf csrf; /* what pages of this session send as X-CSRF-Token; "" for none */
 };
 
 /** Reads up to n bytes of the body; 0 at its end, negative on failure. */

@@ -2,15 +2,12 @@
  * airunner-webhook: takes Jira's webhooks. It may execute one stored procedure and knows one
  * secret. Order: sender's proof, body, age, row, answer, poke.
  */
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "cgi/app.h"
 #include "cgi/intake.h"
+#include "cgi/poke.h"
 #include "cgi/signature.h"
 #include "lib/log.h"
 
@@ -20,23 +17,6 @@ static const struct route routes[] = {
 	{METHOD_POST, "/webhook/jira", ROLE_NONE, take_jira},
 	{0},
 };
-
-/* Wakes the worker. Nothing depends on it: the worker looks at the queue on its own as well. */
-static void poke(const char *path, int64_t run_id)
-{
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	char text[32];
-	if (!*path || strlen(path) >= sizeof to.sun_path)
-		return;
-	strcpy(to.sun_path, path);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
-	int n = snprintf(text, sizeof text, "run %lld", (long long)run_id);
-	if (sendto(fd, text, (size_t)n, 0, (struct sockaddr *)&to, sizeof to) < 0)
-		log_debug("the worker could not be woken");
-	close(fd);
-}
 
 static int64_t now_ms(void)
 {
@@ -64,7 +44,7 @@ static err_t take_jira(struct app *app, struct request *req, struct response *re
 	log_info("webhook%s%s for %s: run %lld%s%s", *in.event ? " " : "", in.event, in.issue,
 		(long long)run_id, duplicate ? ", a repeat" : "",
 		in.salvaged ? ", body was no valid JSON" : "");
-	poke(settings_str(app->set, S_AIRUNNER_POKE_SOCKET), run_id);
+	poke_worker(app->set, run_id);
 	json_t *answer = json_pack("{s:b s:I}", "ok", 1, "run_id", (json_int_t)run_id);
 	if (duplicate)
 		json_object_set_new(answer, "duplicate", json_true());

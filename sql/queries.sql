@@ -59,8 +59,8 @@ WHERE secret_hash = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_
 -- A session ends 8 hours after its last use, and with the token it was opened with.
 -- name: auth_session
 -- in: id_hash
--- out: id_hash, name, role, stale
-SELECT id_hash, name, role, seen_at < NOW(3) - INTERVAL 1 MINUTE AS stale FROM sessions s
+-- out: id_hash, name, role, csrf_key, stale
+SELECT id_hash, name, role, csrf_key, seen_at < NOW(3) - INTERVAL 1 MINUTE AS stale FROM sessions s
 WHERE id_hash = ? AND kind = 'session' AND expires_at > NOW(3) AND seen_at > NOW(3) - INTERVAL 8 HOUR
 	AND NOT EXISTS (SELECT 1 FROM api_tokens t WHERE t.name = s.name
 		AND (t.revoked_at IS NOT NULL OR t.expires_at <= NOW(3)));
@@ -76,9 +76,9 @@ UPDATE sessions SET seen_at = NOW(3) WHERE id_hash = ?;
 DELETE FROM sessions WHERE id_hash = ? AND kind = 'code' AND expires_at > NOW(3) RETURNING name, role;
 
 -- name: session_add
--- in: id_hash, name, role
-INSERT INTO sessions (id_hash, kind, name, role, expires_at)
-VALUES (?, 'session', ?, ?, NOW(3) + INTERVAL 24 HOUR);
+-- in: id_hash, name, role, csrf_key
+INSERT INTO sessions (id_hash, kind, name, role, csrf_key, expires_at)
+VALUES (?, 'session', ?, ?, ?, NOW(3) + INTERVAL 24 HOUR);
 
 -- name: session_delete
 -- in: id_hash
@@ -158,6 +158,22 @@ WHERE run_id = ? ORDER BY id LIMIT 5000;
 SELECT step, attempt, round, UNIX_TIMESTAMP(began_at) AS began_at, UNIX_TIMESTAMP(ended_at) AS ended_at, outcome,
 	TIMESTAMPDIFF(MICROSECOND, began_at, ended_at) DIV 1000 AS duration_ms
 FROM run_steps WHERE run_id = ? ORDER BY id LIMIT 1000;
+
+-- was: the status before, NULL when there is no such run.
+-- name: run_cancel
+-- in: id, who
+-- out: was
+CALL run_cancel(?, ?);
+
+-- name: run_retry
+-- in: id, start_over, who
+-- out: was, other, attempt
+CALL run_retry(?, ?, ?);
+
+-- name: run_reorder
+-- in: id, priority, position, who
+-- out: was, priority, position
+CALL run_set_priority(?, ?, ?, ?);
 
 -- name: health_runs
 -- out: runs
@@ -285,11 +301,24 @@ UPDATE runs SET status = ?, reason = ?, error_category = ?, metrics = ?, slot = 
 	lease_until = NULL, completed_at = NOW(3), updated_at = NOW(3)
 WHERE id = ? AND fence = ? AND status = 'running';
 
+-- A cancelled run is closed instead (run_close).
 -- name: run_requeue
 -- in: wait_s, id, fence
 UPDATE runs SET status = 'queued', queued_issue = issue_key, slot = NULL, running_line = NULL,
 	lease_until = NULL, due_at = NOW(3) + INTERVAL ? SECOND, updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running';
+WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+
+-- What a run that gives way to a newer one of its issue has seen does not count as worked.
+-- name: run_forget_trigger
+-- in: id
+UPDATE runs SET trigger_key = NULL WHERE id = ?;
+
+-- A failed try of the last moment may have put a row back after the cancellation.
+-- name: outbox_void_cancelled
+-- in: run_id
+UPDATE outbox SET state = 'void', last_error = 'the run was cancelled'
+WHERE run_id = ? AND state = 'waiting' AND is_closing = 0
+	AND EXISTS (SELECT 1 FROM runs WHERE runs.id = outbox.run_id AND runs.status = 'cancelled');
 
 -- name: worker_put
 -- in: name, host, pid, capacity, version, sandbox

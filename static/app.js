@@ -1,7 +1,8 @@
 /*
  * Keeps a page fresh: asks each second for its regions with the last ETag, replaces those that
  * changed, keeps focus, scroll and open details, and stops while the page is hidden. Times become
- * relative and local. Without this file the pages work as they are.
+ * relative and local. Buttons that act call the API. Without this file the pages can be read as
+ * they are.
  */
 "use strict";
 
@@ -111,6 +112,37 @@
 		}).then(tick).then(again);
 	}
 
+	function said(text) {
+		var node = document.getElementById("act-answer");
+		if (node) put(node, text);
+	}
+
+	/* Sends what a button names; the next poll shows what came of it. */
+	function act(button) {
+		if (button.dataset.sure && !window.confirm(button.dataset.sure)) return;
+		button.disabled = true;
+		fetch(button.dataset.act, {
+			method: "POST",
+			headers: { "Content-Type": "application/json", "X-CSRF-Token": document.body.dataset.csrf },
+			body: button.dataset.body || "{}",
+		}).then(function (answer) {
+			return answer.json().then(function (json) {
+				if (answer.ok && poll) round();
+				else button.disabled = false;
+				said(json.message || json.error || "");
+			});
+		}).catch(function () {
+			button.disabled = false;
+			said("No answer from the server.");
+		});
+	}
+
+	document.addEventListener("click", function (event) {
+		var button = event.target.closest("[data-act]");
+		if (button) act(button);
+	});
+
+	document.documentElement.classList.add("js");
 	remember();
 	tick();
 	setInterval(function () {

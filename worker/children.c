@@ -49,6 +49,43 @@ err_t children_start(
 	return NULL;
 }
 
+err_t children_adopt(void)
+{
+	return prctl(PR_SET_CHILD_SUBREAPER, 1) ? err_errno("prctl") : NULL;
+}
+
+static bool is_ours(const struct children *children, pid_t pid)
+{
+	for (size_t i = 0; i < children->count; i++)
+		if (children->items[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* One child of this process that it did not start; 0 when there is none. */
+static pid_t find_orphan(const struct children *children)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	FILE *list = fopen(path, "re");
+	int pid = 0;
+	while (list && fscanf(list, "%d", &pid) == 1 && is_ours(children, pid))
+		pid = 0;
+	if (list)
+		fclose(list);
+	return pid;
+}
+
+/* The death of one may bring its own children here: until there are none. */
+void children_end_orphans(const struct children *children)
+{
+	pid_t pid;
+	while ((pid = find_orphan(children)) > 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+}
+
 static bool reap(struct child *child)
 {
 	int status;
@@ -64,9 +101,12 @@ static bool reap(struct child *child)
 
 struct child *children_ended(struct children *children)
 {
-	for (size_t i = 0; i < children->count; i++)
-		if (reap(&children->items[i]))
-			return &children->items[i];
+	for (size_t i = 0; i < children->count; i++) {
+		if (!reap(&children->items[i]))
+			continue;
+		children_end_orphans(children);
+		return &children->items[i];
+	}
 	return NULL;
 }
 

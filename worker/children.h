@@ -38,6 +38,12 @@ struct child *children_ended(struct children *children);
 void children_remove(struct children *children, struct child *child);
 bool children_any_alive(const struct children *children);
 
+/** From now on what a dead child leaves behind becomes this process's own child. */
+err_t children_adopt(void);
+
+/** Kills and reaps what dead children left behind. Returns when all of it is gone. */
+void children_end_orphans(const struct children *children);
+
 /** Kills the whole tree of a run's process at once. */
 void children_cancel(struct children *children, int64_t run_id);
 void children_signal(const struct children *children, int signal_number);

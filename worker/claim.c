@@ -237,9 +237,28 @@ static err_t leave_in_transaction(
 err_t run_close(struct db *db, const struct run *run, enum run_status status, const char *reason,
 	const char *category, const char *metrics)
 {
-	return leave_in_transaction(db, run, Q_RUN_CLOSE,
+	ERR_TRY(leave_in_transaction(db, run, Q_RUN_CLOSE,
 		DB_ARGS(db_str(run_status_name(status)), db_str(reason), db_str(category),
-			db_str(metrics), db_i64(run->id), db_i64(run->fence)));
+			db_str(metrics), db_i64(run->id), db_i64(run->fence))));
+	return status == RUN_CANCELLED
+		       ? db_exec(db, Q_OUTBOX_VOID_CANCELLED, DB_ARGS(db_i64(run->id)), NULL)
+		       : NULL;
+}
+
+err_t run_give_way(struct db *db, const struct run *run)
+{
+	ERR_TRY(db_exec(db, Q_RUN_FORGET_TRIGGER, DB_ARGS(db_i64(run->id)), NULL));
+	return run_close(db, run, RUN_CANCELLED,
+		"a newer run of the same issue is queued and goes on instead", NULL, NULL);
+}
+
+static err_t is_cancelled(struct db *db, const struct run *run, bool *ret_cancelled)
+{
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	ERR_TRY(db_query(db, Q_RUN_ALIVE, DB_ARGS(db_i64(run->fence), db_i64(run->id)), &rows));
+	*ret_cancelled =
+		db_rows_next(rows) && db_rows_i64(rows, "ours") && db_rows_i64(rows, "cancelled");
+	return NULL;
 }
 
 err_t run_requeue(struct db *db, const struct run *run, int64_t wait_s)
@@ -247,9 +266,15 @@ err_t run_requeue(struct db *db, const struct run *run, int64_t wait_s)
 	err_t e = leave_in_transaction(db, run, Q_RUN_REQUEUE,
 		DB_ARGS(db_i64(wait_s), db_i64(run->id), db_i64(run->fence)));
 	if (err_code(e) == ERR_DB_DUPLICATE)
-		return run_close(db, run, RUN_CANCELLED,
-			"a newer run of the same issue is queued and goes on instead", NULL, NULL);
-	return e;
+		return run_give_way(db, run);
+	if (err_code(e) != ERR_FENCE)
+		return e;
+	bool cancelled = false;
+	ERR_TRY(is_cancelled(db, run, &cancelled));
+	return cancelled ? run_close(db, run, RUN_CANCELLED, "cancelled by a person", "cancelled",
+				   NULL)
+			 : err_new(ERR_FENCE, "run %lld is not this worker's any more",
+				   (long long)run->id);
 }
 
 err_t queue_refresh(struct db *db)

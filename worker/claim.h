@@ -37,7 +37,13 @@ err_t run_load(struct db *db, int64_t id, int64_t fence, struct run *ret_run);
 err_t run_close(struct db *db, const struct run *run, enum run_status status, const char *reason,
 	const char *category, const char *metrics);
 
-/** Puts a run back into the queue, claimable after wait_s. Joins an already queued run of the same issue. */
+/** Ends a run whose issue has a newer one in the queue; for the trigger key it has worked nothing. */
+err_t run_give_way(struct db *db, const struct run *run);
+
+/**
+ * Puts a run back into the queue, claimable after wait_s. Joins an already queued run of the same
+ * issue; a run that was cancelled meanwhile is closed as that.
+ */
 err_t run_requeue(struct db *db, const struct run *run, int64_t wait_s);
 
 /** Recomputes heads of repositories with runs that became claimable by time. */

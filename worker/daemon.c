@@ -80,6 +80,7 @@ static err_t begin(struct daemon *d)
 	const struct daemon_options *o = d->options;
 	char host[190] = "";
 	gethostname(host, sizeof host - 1);
+	ERR_TRY(children_adopt());
 	ERR_TRY(db_open(o->set, &d->db));
 	ERR_TRY(repo_configs_sync(d->db, o->set, o->repos));
 	ERR_TRY(db_exec(d->db, Q_WORKER_PUT,
@@ -134,7 +135,10 @@ static err_t settle(struct daemon *d, const struct child *dead)
  * the child stays in the list. */
 static err_t bury(struct daemon *d)
 {
-	child_ended = 0;
+	if (child_ended) {
+		child_ended = 0;
+		children_end_orphans(&d->children);
+	}
 	for (struct child *dead; (dead = children_ended(&d->children));) {
 		d->hungry = true;
 		ERR_TRY(settle(d, dead));

@@ -50,7 +50,6 @@ err_t run_move(struct run_ctx *ctx, int64_t repo_id, const char *project_key, co
 			break;
 	}
 	if (err_code(e) == ERR_DB_DUPLICATE)
-		return run_close(ctx->db, &ctx->run, RUN_CANCELLED,
-			"a newer run of the same issue is queued and goes on instead", NULL, NULL);
+		return run_give_way(ctx->db, &ctx->run);
 	return e;
 }
