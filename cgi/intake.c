@@ -94,6 +94,32 @@ static void copy_event(const json_t *body, char ret_event[EVENT_MAX])
 	ret_event[n] = '\0';
 }
 
+/* An account as a bare id, as Cloud's accountId, or as the name that Data Center knows. */
+static const char *account_of(const json_t *user)
+{
+	static const char *const names[] = {"accountId", "name", "key"};
+	const char *id = json_string_value(user);
+	for (size_t i = 0; i < ARRAY_LEN(names) && !id; i++)
+		id = json_string_value(json_object_get(user, names[i]));
+	return id && strlen(id) < ACCOUNT_MAX ? id : NULL;
+}
+
+/* Whoever did it: the event's user, for comment events its author, for automation rules actor. */
+static void copy_actor(const json_t *body, char ret_actor[ACCOUNT_MAX])
+{
+	const json_t *comment = json_object_get(body, "comment");
+	const json_t *const places[] = {json_object_get(body, "user"),
+		json_object_get(comment, "updateAuthor"), json_object_get(comment, "author"),
+		json_object_get(body, "actor")};
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		const char *id = account_of(places[i]);
+		if (!id)
+			continue;
+		strcpy(ret_actor, id);
+		return;
+	}
+}
+
 static err_t read_json(const json_t *body, struct intake *in)
 {
 	const json_t *timestamp = json_object_get(body, "timestamp");
@@ -103,6 +129,7 @@ static err_t read_json(const json_t *body, struct intake *in)
 		in->timestamp_ms = (int64_t)json_number_value(timestamp);
 	in->priority = priority_of(body);
 	copy_event(body, in->event);
+	copy_actor(body, in->actor);
 	return NULL;
 }
 

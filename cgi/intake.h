@@ -15,11 +15,13 @@
 
 #define ISSUE_KEY_MAX 52 /* bytes: project key 32, '-', number 18, NUL */
 #define EVENT_MAX 64     /* bytes with NUL */
+#define ACCOUNT_MAX 129  /* bytes with NUL; Jira's have at most 128 */
 
 struct intake {
 	char issue[ISSUE_KEY_MAX];           /* "PROJ-12", or the digits of an issue id */
 	char project[ISSUE_KEY_MAX];         /* "PROJ"; "" for an id */
 	char event[EVENT_MAX];               /* what Jira calls it; "" when unknown */
+	char actor[ACCOUNT_MAX];             /* account id of who made it happen; "" when unknown */
 	char dedupe_key[SHA256_HEX_LEN + 1]; /* of the delivery identifier, else of the body */
 	bool has_identifier;
 	int priority;         /* enum run_priority by the payload's labels; 0: none of them says */

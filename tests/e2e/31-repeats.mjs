@@ -1,9 +1,9 @@
 // Repeats of a delivery, and several events for one issue (DESIGN 4.3).
 import { createHmac } from 'node:crypto';
 import { keptSecret } from '../run/standins.mjs';
-import { assert, finishTests, test, world } from './harness.mjs';
+import { AI_ACCOUNT, HUMAN_ACCOUNT, assert, finishTests, test, world } from './harness.mjs';
 
-const w = await world({ worker: false });
+const w = await world({ worker: false, settings: { JIRA_WEBHOOK_SECRET_PREVIOUS: 'the-one-before' } });
 const secret = keptSecret(w.state, 'jira-webhook-secret');
 
 async function post(body, headers = {}) {
@@ -65,6 +65,33 @@ await test('200 repeats at once make one run', async () => {
 await test('100 different events of one issue at once make one run', async () => {
 	const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => post({ issue_key: 'REP-6', n })));
 	assert.equal(new Set(answers.map((a) => a.run_id)).size, 1);
+});
+
+await test('events made by the AI account start nothing, and hide no person\'s', async () => {
+	const own = [
+		{ webhookEvent: 'jira:issue_updated', user: { accountId: AI_ACCOUNT }, issue: { key: 'REP-7' } },
+		{ webhookEvent: 'comment_created', comment: { id: '1', author: { accountId: AI_ACCOUNT } }, issue: { key: 'REP-7' } },
+		{ event_type: 'issue_assigned', issue_key: 'REP-7', actor: AI_ACCOUNT },
+	];
+	for (const body of own) assert.deepEqual(await post(body, { 'x-atlassian-webhook-identifier': 'id-7' }), { ok: true, ignored: 'made by the AI account' });
+	for (const table of ['runs', 'deliveries']) assert.equal((await w.sql(`SELECT COUNT(*) AS n FROM ${table} WHERE issue_key = 'REP-7'`))[0].n, '0');
+	const first = await post({ ...own[0], user: { accountId: HUMAN_ACCOUNT } }, { 'x-atlassian-webhook-identifier': 'id-7' });
+	assert.ok(first.run_id > 0 && !first.duplicate);
+	assert.ok((await post({ issue_key: 'REP-8', assignee_account_id: AI_ACCOUNT, actor: 'AI Runner' })).run_id > first.run_id);
+});
+
+await test('while the secret is changed the one before is good, too, in header and signature', async () => {
+	const send = (headers, body = '{"issue_key":"REP-9"}') => fetch(`${w.url}/webhook/jira`, { method: 'POST', body, headers }).then((r) => r.status);
+	const sign = (key) => ({ 'x-hub-signature': `sha256=${createHmac('sha256', key).update('{"issue_key":"REP-9"}').digest('hex')}` });
+	for (const key of [secret, 'the-one-before']) {
+		assert.equal(await send({ 'x-moveware-webhook-secret': key }), 200);
+		assert.equal(await send(sign(key)), 200);
+	}
+	for (const key of ['', 'another', `${secret},the-one-before`]) {
+		assert.equal(await send({ 'x-moveware-webhook-secret': key }), 401);
+		assert.equal(await send(sign(key)), 401);
+	}
+	assert.equal(await send({ ...sign(secret), 'x-moveware-webhook-secret': 'another' }), 401);
 });
 
 await finishTests();
