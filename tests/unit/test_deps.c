@@ -118,6 +118,35 @@ static void second_installation_is_left_out_until_something_changes(void **state
 	assert_true(tree_has(tree, "node_modules/two/package.json"));
 }
 
+/* Else a model that puts its own compiler there would be told that all is well. */
+static void what_a_command_changed_in_node_modules_is_installed_anew(void **state)
+{
+	(void)state;
+	install(false);
+	put("node_modules/.bin/tsc", "exit 0");
+	install(false);
+	assert_true(result.ran);
+	assert_false(tree_has(tree, "node_modules/.bin/tsc"));
+	install(false);
+	assert_false(result.ran);
+	autofree char *package = xasprintf("touch -h -d 2001-01-01 %s/node_modules/one", tree);
+	assert_int_equal(system(package), 0);
+	install(false);
+	assert_true(result.ran);
+}
+
+static void caches_in_node_modules_are_dropped_and_cost_no_installation(void **state)
+{
+	(void)state;
+	install(false);
+	put("node_modules/.cache/x", "1");
+	put("node_modules/.tmp/tsconfig.tsbuildinfo", "1");
+	install(false);
+	assert_false(result.ran);
+	assert_false(tree_has(tree, "node_modules/.cache"));
+	assert_false(tree_has(tree, "node_modules/.tmp"));
+}
+
 static void with_a_lock_file_npm_ci_installs_by_it(void **state)
 {
 	(void)state;
@@ -204,6 +233,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(without_a_lock_file_none_is_left_behind_and_no_script_runs),
 		T(second_installation_is_left_out_until_something_changes),
+		T(what_a_command_changed_in_node_modules_is_installed_anew),
+		T(caches_in_node_modules_are_dropped_and_cost_no_installation),
 		T(with_a_lock_file_npm_ci_installs_by_it),
 		T(lock_file_that_lags_on_the_base_stays_as_it_is),
 		T(refusal_is_a_finding_in_npms_words),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/mem.h"
@@ -134,6 +135,31 @@ static void grep_does_not_fall_for_wrong_and_runaway_patterns(void **state)
 		"the pattern takes too long; make it simpler");
 }
 
+/* Each line alone stays below the matcher's limit. */
+static void grep_ends_in_time_whatever_is_asked(void **state)
+{
+	(void)state;
+	run("yes aaaaaaaaaaaaaaaaaaa | head -c 900000 >a.txt && for i in 1 2 3 4 5 6 7 8 9; "
+	    "do "
+	    "cp a.txt b$i.txt; done");
+	time_t began = time(NULL);
+	expect("grep", "{\"pattern\":\"^(a|aa)+[bc]\"}", true,
+		"the search takes too long; make pattern or path narrower");
+	assert_true(time(NULL) - began < 40);
+}
+
+static void bash_refuses_a_command_that_no_kernel_takes(void **state)
+{
+	(void)state;
+	size_t n = 200000;
+	autofree char *command = xmalloc(n + 1);
+	memset(command, '#', n);
+	command[n] = '\0';
+	autofree char *input = xasprintf("{\"command\":\"%s\"}", command);
+	expect("bash", input, true,
+		"the command is longer than 100000 bytes; write large files with create");
+}
+
 static void str_replace_changes_one_passage(void **state)
 {
 	(void)state;
@@ -213,6 +239,8 @@ int main(void)
 		TEST(wrong_calls_are_answered),
 		TEST(grep_finds_lines_by_pattern_path_and_glob),
 		TEST(grep_does_not_fall_for_wrong_and_runaway_patterns),
+		TEST(grep_ends_in_time_whatever_is_asked),
+		TEST(bash_refuses_a_command_that_no_kernel_takes),
 		TEST(str_replace_changes_one_passage),
 		TEST(create_writes_new_files_and_spares_old_ones),
 		TEST(every_definition_is_sound_and_the_fixed_prompt_is_small),

@@ -226,6 +226,36 @@ static void restore_sets_files_and_keeps_ignored_ones(void **state)
 	expect_changes(f, "");
 }
 
+/* A check that finds what the push leaves behind says nothing about the push. */
+static void ignored_files_are_dropped_but_modules_of_packages(void **state)
+{
+	struct fixture *f = *state;
+	sample_write(path_of(f), "package.json", "{}");
+	sample_write(path_of(f), "node_modules/m/index.js", "m\n");
+	sample_write(path_of(f), "src/node_modules/m/index.js", "m\n");
+	sample_write(path_of(f), "dist/made.js", "x\n");
+	sample_write(path_of(f), "new.ts", "x\n");
+	sample_write(path_of(f), "src/x.log", "x\n");
+	no_error(work_tree_drop_ignored(f->tree, false));
+	assert_false(sample_exists(path_of(f), "dist"));
+	assert_false(sample_exists(path_of(f), "src/x.log"));
+	assert_false(sample_exists(path_of(f), "src/node_modules"));
+	assert_true(sample_exists(path_of(f), "new.ts"));
+	assert_true(sample_exists(path_of(f), "node_modules/m/index.js"));
+	no_error(work_tree_drop_ignored(f->tree, true));
+	assert_false(sample_exists(path_of(f), "node_modules"));
+	assert_true(sample_exists(path_of(f), "new.ts"));
+}
+
+static void a_slot_is_taken_without_ignored_files_of_the_run_before(void **state)
+{
+	struct fixture *f = *state;
+	sample_write(path_of(f), "dist/made.js", "x\n");
+	close_tree(f);
+	open_tree(f);
+	assert_false(sample_exists(path_of(f), "dist"));
+}
+
 static void restore_writes_through_no_link(void **state)
 {
 	struct fixture *f = *state;
@@ -401,6 +431,8 @@ int main(void)
 		CASE(modules_stay_out_even_if_the_tree_wants_them),
 		CASE(git_folders_of_commands_are_no_part_and_not_read),
 		CASE(restore_sets_files_and_keeps_ignored_ones),
+		CASE(ignored_files_are_dropped_but_modules_of_packages),
+		CASE(a_slot_is_taken_without_ignored_files_of_the_run_before),
 		CASE(restore_writes_through_no_link),
 		CASE(restore_does_not_wait_at_pipes_and_sets_links_anew),
 		CASE(pipes_are_left_out_and_large_files_refused),

@@ -1,14 +1,24 @@
 /* bash: one command in the sandbox, in a fresh shell. Called through the table in tools.c. */
 #include "worker/agent/tools.h"
 
+#include <string.h>
+
 #include "lib/mem.h"
 #include "worker/check/sandbox.h"
+
+#define COMMAND_MAX 100000 /* the kernel takes 128 KiB an argument */
 
 err_t tool_bash(struct tool_env *env, const json_t *input, struct tool_result *result)
 {
 	const char *command = tool_arg(input, "command", result);
 	if (!command)
 		return NULL;
+	if (strlen(command) > COMMAND_MAX) {
+		tool_fail(result,
+			"the command is longer than %d bytes; write large files with create",
+			COMMAND_MAX);
+		return NULL;
+	}
 	const char *const argv[] = {"bash", "-c", command, NULL};
 	const char *const vars[] = {"CI=true", "NO_COLOR=1", "PAGER=cat", "GIT_PAGER=cat", NULL};
 	int64_t timeout_s = settings_int(env->ctx->set, S_AIRUNNER_COMMAND_TIMEOUT_S);

@@ -12,6 +12,7 @@
 #define MAX_FILE (1u << 20)
 #define MAX_HITS 100
 #define MAX_SHOWN 200      /* bytes of a line */
+#define SEARCH_MS 10000    /* all lines together */
 #define MATCH_LIMIT 200000 /* steps of the matcher: a runaway pattern gives up */
 
 struct search {
@@ -20,8 +21,9 @@ struct search {
 	pcre2_match_context *limits;
 	const char *glob;
 	struct buf *out;
+	int64_t until_ms;
 	int hits;
-	bool gave_up;
+	bool gave_up, late;
 };
 
 static void search_release(struct search *s)
@@ -70,6 +72,9 @@ static void search_file(struct search *s, const char *path, const struct buf *co
 {
 	const char *p = content->data, *end = p + content->len;
 	for (size_t number = 1; p < end && s->hits < MAX_HITS; number++) {
+		s->late = number % 64 == 0 && monotonic_ms() > s->until_ms;
+		if (s->late)
+			return;
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
 		size_t len = stop ? (size_t)(stop - p) : (size_t)(end - p);
 		int rc = pcre2_match(s->code, (PCRE2_SPTR)p, len, 0, 0, s->match, s->limits);
@@ -89,8 +94,9 @@ static void search_file(struct search *s, const char *path, const struct buf *co
 static void search_all(struct tool_env *env, struct search *s, const struct tree_list *list)
 {
 	AUTO(buf_release) struct buf content = BUF(MAX_FILE);
-	for (size_t i = 0; i < list->count && s->hits < MAX_HITS && !s->gave_up; i++) {
+	for (size_t i = 0; i < list->count && s->hits < MAX_HITS && !s->gave_up && !s->late; i++) {
 		const char *path = list->paths[i];
+		s->late = monotonic_ms() > s->until_ms;
 		if (s->glob && !glob_fits(s->glob, path))
 			continue;
 		buf_reset(&content);
@@ -106,7 +112,8 @@ err_t tool_grep(struct tool_env *env, const json_t *input, struct tool_result *r
 	const char *path = !pattern                  ? NULL
 			   : tool_has(input, "path") ? tool_arg(input, "path", result)
 						     : ".";
-	AUTO(search_release) struct search s = {.out = &result->text};
+	AUTO(search_release)
+	struct search s = {.out = &result->text, .until_ms = monotonic_ms() + SEARCH_MS};
 	if (path && tool_has(input, "glob"))
 		s.glob = tool_arg(input, "glob", result);
 	if (!path || result->is_error || !search_open(&s, pattern, result))
@@ -120,6 +127,8 @@ err_t tool_grep(struct tool_env *env, const json_t *input, struct tool_result *r
 	search_all(env, &s, &list);
 	if (s.gave_up)
 		tool_fail(result, "the pattern takes too long; make it simpler");
+	else if (s.late)
+		tool_fail(result, "the search takes too long; make pattern or path narrower");
 	else if (s.hits == MAX_HITS)
 		buf_addf(&result->text, "[the first %d places; narrow the search for more]\n",
 			MAX_HITS);

@@ -149,6 +149,11 @@ static err_t note_node(struct run_ctx *ctx)
 	return NULL;
 }
 
+static err_t drop_modules(void *tree)
+{
+	return work_tree_drop_ignored(tree, true);
+}
+
 err_t baseline_dependencies(struct run_ctx *ctx, bool sync_lock, json_t **ret_findings)
 {
 	ERR_TRY(note_node(ctx));
@@ -158,7 +163,9 @@ err_t baseline_dependencies(struct run_ctx *ctx, bool sync_lock, json_t **ret_fi
 		.node_version = run_state_str(ctx, "baseline.node"),
 		.sync_lock = sync_lock,
 		.alive = check_alive,
-		.alive_arg = ctx};
+		.alive_arg = ctx,
+		.clear = drop_modules,
+		.clear_arg = ctx->tree};
 	AUTO(deps_result_release) struct deps_result result;
 	err_t e = deps_install(&request, &result);
 	if (result.log.len > 0) {

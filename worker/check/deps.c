@@ -12,8 +12,10 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "worker/check/finding.h"
+#include "worker/check/modules.h"
 #include "worker/check/package.h"
 #include "worker/check/pattern.h"
+#include "worker/git/tree_files.h"
 
 #define LOG_MAX (1u << 20)
 #define NODE_MS 20000
@@ -157,10 +159,27 @@ static err_t install_all(const struct deps_request *r, struct deps_result *resul
 	return run_npm(r, install, result, ret_exit);
 }
 
-static bool stamp_is(const char *path, const char *key)
+/* What decides the installation, and what lies there now. "": it cannot be read. */
+static char *stamp_text(const struct deps_request *r, const json_t *package)
 {
-	AUTO(buf_release) struct buf stamp = BUF(100);
-	return !buf_read_file(&stamp, path) && strcmp(stamp.data, key) == 0;
+	char key[65], seal[65];
+	package_key(r->tree, package, r->node_version, key);
+	return modules_seal(r->tree, seal) ? xasprintf("%s\n%s\n", key, seal) : xstrdup("");
+}
+
+static bool stamp_is(const char *path, const char *text)
+{
+	AUTO(buf_release) struct buf stamp = BUF(200);
+	return *text && !buf_read_file(&stamp, path) && strcmp(stamp.data, text) == 0;
+}
+
+static err_t clear(const struct deps_request *r, const char *stamp)
+{
+	autofree char *modules = xasprintf("%s/node_modules", r->tree);
+	if (unlink(stamp) != 0 && access(stamp, F_OK) == 0)
+		return err_errno("remove %s", stamp);
+	ERR_TRY(tree_files_remove(modules));
+	return r->clear ? r->clear(r->clear_arg) : NULL;
 }
 
 err_t deps_install(const struct deps_request *r, struct deps_result *ret_result)
@@ -170,21 +189,19 @@ err_t deps_install(const struct deps_request *r, struct deps_result *ret_result)
 	json_auto_t *package = package_load(r->tree);
 	if (!package || !package_needs_install(package))
 		return NULL;
-	char key[65];
-	package_key(r->tree, package, r->node_version, key);
+	autofree char *before = stamp_text(r, package);
 	autofree char *stamp = xasprintf("%s.deps", r->tree);
-	if (stamp_is(stamp, key) && tree_has(r->tree, "node_modules"))
+	if (stamp_is(stamp, before) && tree_has(r->tree, "node_modules"))
 		return NULL;
-	if (unlink(stamp) != 0 && access(stamp, F_OK) == 0)
-		return err_errno("remove %s", stamp);
+	ERR_TRY(clear(r, stamp));
 	int exit_code = 0;
 	ERR_TRY(install_all(r, ret_result, &exit_code));
 	if (exit_code != 0) {
 		add_refusal(r, ret_result, exit_code);
 		return NULL;
 	}
-	package_key(r->tree, package, r->node_version, key); /* the lock file may be a new one */
-	AUTO(buf_release) struct buf text = BUF(100);
-	buf_adds(&text, key);
+	autofree char *after = stamp_text(r, package); /* the lock file may be a new one */
+	AUTO(buf_release) struct buf text = BUF(200);
+	buf_adds(&text, after);
 	return buf_write_file(&text, stamp, 0600);
 }

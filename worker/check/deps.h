@@ -1,8 +1,8 @@
 /*
  * Installs a Node project's dependencies in the sandbox, the one step that may reach the network:
  * `npm ci` by the lock file, `npm install` without one; never a package's scripts. Done again only
- * when what decides them has changed (stamp file beside the tree, which also names the tree's npm
- * cache folder).
+ * when what decides them has changed, or when a command has changed what was installed (stamp file
+ * beside the tree: a check must not be run by a compiler that the model put there).
  */
 #ifndef AIRUNNER_DEPS_H
 #define AIRUNNER_DEPS_H
@@ -19,6 +19,10 @@ struct deps_request {
 	bool sync_lock; /* package.json was changed: a lock file that lags is brought up to it */
 	http_alive_fn alive;
 	void *alive_arg;
+	/* Removes what commands may have left in node_modules folders, before each installation.
+	 * NULL: only the top one is removed. */
+	err_t (*clear)(void *arg);
+	void *clear_arg;
 };
 
 struct deps_result {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/mem.h"
+#include "lib/text.h"
 #include "worker/git/tree_files.h"
 #include "worker/git/path_rule.h"
 #include "worker/git/work_tree_private.h"
@@ -36,7 +37,8 @@ static bool is_refused(const struct snapshot *snapshot, const git_diff_delta *de
 	for (const char *const *refused = snapshot->refuse; refused && *refused; refused++)
 		if (strcmp(path, *refused) == 0)
 			return true;
-	return path_is_refused(path) ||
+	/* deeper ones that the repository holds are its own, fixtures of tests for instance */
+	return path_is_refused(path) || text_starts(path, "node_modules/") ||
 	       (delta->status == GIT_DELTA_UNTRACKED && path_has_part(path, "node_modules"));
 }
 

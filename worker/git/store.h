@@ -52,10 +52,9 @@ err_t store_commit_tree(struct store *store, const char *commit, char ret_tree[O
 
 /**
  * Takes the slot's work tree WORKDIR/tree-<slot>, made when missing, rebuilt when marked dirty and
- * not in order, and sets it to commit: files of the commit, no untracked ones, ignored ones
- * (node_modules) kept. Nothing in the tree is read as git's own data: index and repository lie
- * outside it, a .git in it is removed. On success the tree owns the store: work_tree_close() closes
- * both.
+ * not in order, and sets it to commit: files of the commit, no others but node_modules of packages.
+ * Nothing in the tree is read as git's own data: index and repository lie outside it, a .git in it
+ * is removed. On success the tree owns the store: work_tree_close() closes both.
  */
 err_t work_tree_open(
 	struct store *store, int64_t slot, const char *commit, struct work_tree **ret_tree);
@@ -76,6 +75,12 @@ err_t work_tree_snapshot(
 
 /** Sets the files to a tree; ignored files stay. */
 err_t work_tree_restore(struct work_tree *tree, const char *tree_id);
+
+/**
+ * Removes ignored files: they are no part of a change, so no check may find them. node_modules at
+ * the top and beside a package.json are kept unless modules_too.
+ */
+err_t work_tree_drop_ignored(struct work_tree *tree, bool modules_too);
 
 /** Unified diff between two trees, at most out's limit; either may be NULL (empty tree). */
 err_t store_diff(struct store *store, const char *from_tree, const char *to_tree, struct buf *out,

@@ -15,6 +15,7 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/text.h"
 #include "worker/git/tree_files.h"
 
 err_t work_tree_diff(struct work_tree *tree, git_index *index, git_diff **ret_diff)
@@ -135,6 +136,42 @@ static err_t checkout(struct work_tree *tree, const char *tree_id)
 	return remove_nested(tree, is);
 }
 
+/* The repository's own at the top, or a workspace's, beside its package.json. */
+static bool is_modules(const struct work_tree *tree, const char *path)
+{
+	static const char name[] = "node_modules/";
+	if (strcmp(path, name) == 0)
+		return true;
+	if (!text_ends(path, "/node_modules/"))
+		return false;
+	autofree char *package = xasprintf(
+		"%s/%.*spackage.json", tree->path, (int)(strlen(path) - strlen(name)), path);
+	return access(package, F_OK) == 0;
+}
+
+err_t work_tree_drop_ignored(struct work_tree *tree, bool modules_too)
+{
+	git_index *index AUTO(store_index_free) = NULL;
+	git_diff *diff AUTO(store_diff_free) = NULL;
+	git_diff_options options;
+	git_diff_options_init(&options, GIT_DIFF_OPTIONS_VERSION);
+	options.flags =
+		GIT_DIFF_INCLUDE_IGNORED | GIT_DIFF_IGNORE_SUBMODULES | GIT_DIFF_SKIP_BINARY_CHECK;
+	options.ignore_submodules = GIT_SUBMODULE_IGNORE_ALL;
+	int rc = git_repository_index(&index, tree->repo);
+	if (rc >= 0)
+		rc = git_diff_index_to_workdir(&diff, tree->repo, index, &options);
+	if (rc < 0)
+		return store_error(rc, "look for ignored files in %s", tree->path);
+	for (size_t i = 0; i < git_diff_num_deltas(diff); i++) {
+		const git_diff_delta *delta = git_diff_get_delta(diff, i);
+		const char *path = delta->new_file.path;
+		if (delta->status == GIT_DELTA_IGNORED && (modules_too || !is_modules(tree, path)))
+			ERR_TRY(remove_path(tree, path));
+	}
+	return NULL;
+}
+
 /* Opens the repository handle with index and work tree of the slot. */
 static err_t attach(struct work_tree *tree)
 {
@@ -186,6 +223,8 @@ static err_t take_slot(struct work_tree *tree, const char *commit)
 	err_t e = attach(tree);
 	if (!e)
 		e = checkout(tree, target);
+	if (!e)
+		e = work_tree_drop_ignored(tree, false);
 	if (!e)
 		return NULL;
 	log_debug("work tree %s is made anew: %s", tree->path, err_text(e));

@@ -104,6 +104,7 @@ err_t step_verify(struct run_ctx *ctx, enum step_next *ret_next)
 	ERR_TRY(install(ctx, &verdict));
 	ERR_TRY(work_tree_snapshot(ctx->tree, has_lock ? NULL : made_by_us, tree));
 	ERR_TRY(work_tree_restore(ctx->tree, tree));
+	ERR_TRY(work_tree_drop_ignored(ctx->tree, false));
 	json_auto_t *changed = NULL;
 	ERR_TRY(changed_paths(ctx, tree, &changed));
 	if (verdict.fresh == 0)
