@@ -486,6 +486,18 @@ WHERE effect_key = ? AND state = 'sending' AND fence = ?;
 UPDATE runs SET priority = ?, updated_at = NOW(3)
 WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 
+-- FENCED
+-- name: run_set_trigger
+-- in: trigger_key, id, fence
+UPDATE runs SET trigger_key = ?, updated_at = NOW(3)
+WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+
+-- name: trigger_seen
+-- in: issue_key, id, trigger_key
+-- out: id
+SELECT id FROM runs WHERE issue_key = ? AND id <> ? AND trigger_key = ?
+	AND status IN ('completed', 'failed', 'blocked', 'cancelled') ORDER BY id LIMIT 1;
+
 -- FENCED. Back to the queue of the repository, line and key that the issue turned out to have.
 -- name: run_move
 -- in: repo_id, project_key, issue_key, line, issue_key, id, fence
@@ -498,6 +510,14 @@ WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 -- name: run_move_step
 -- in: run_id
 UPDATE run_steps SET ended_at = NOW(3), outcome = 'moved' WHERE run_id = ? AND ended_at IS NULL;
+
+-- ============================== reconcile (worker/reconcile) ==============================
+
+-- name: reconcile_open
+-- in: issue_key, issue_id
+-- out: id
+SELECT id FROM runs WHERE issue_key IN (?, ?)
+	AND (status IN ('queued', 'running') OR completed_at > NOW(3) - INTERVAL 1 MINUTE) LIMIT 1;
 
 -- ============================== metrics (worker/metrics) ==============================
 

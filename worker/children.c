@@ -1,4 +1,4 @@
-/* Starting, killing and reaping run processes. Called by the daemon only. */
+/* Starting, killing and reaping the daemon's processes. Called by the daemon only. */
 #include "worker/children.h"
 
 #include <errno.h>
@@ -25,15 +25,11 @@ static void become_run(const char *program, char *const *argv, pid_t parent)
 	_exit(126);
 }
 
-err_t children_start(
-	struct children *children, const struct daemon_options *options, const struct run *run)
+/* argv has room for ARGS_MAX; what the options pass on is added to its first n. */
+static err_t start(struct children *children, const struct daemon_options *options, char **argv,
+	size_t n, const struct child *as)
 {
-	char id[24], fence[24];
-	snprintf(id, sizeof id, "%lld", (long long)run->id);
-	snprintf(fence, sizeof fence, "%lld", (long long)run->fence);
-	char *argv[ARGS_MAX] = {(char *)options->program, "--run", id, "--fence", fence};
-	size_t n = 5;
-	for (size_t i = 0; options->child_args[i] && n + 1 < ARRAY_LEN(argv); i++)
+	for (size_t i = 0; options->child_args[i] && n + 1 < ARGS_MAX; i++)
 		argv[n++] = options->child_args[i];
 	pid_t parent = getpid();
 	pid_t pid = fork();
@@ -44,9 +40,39 @@ err_t children_start(
 	setpgid(pid, pid);
 	children->items =
 		xrealloc(children->items, (children->count + 1) * sizeof *children->items);
-	children->items[children->count++] = (struct child){
-		.pid = pid, .run_id = run->id, .fence = run->fence, .repo_id = run->repo_id};
+	children->items[children->count] = *as;
+	children->items[children->count++].pid = pid;
 	return NULL;
+}
+
+err_t children_start(
+	struct children *children, const struct daemon_options *options, const struct run *run)
+{
+	char id[24], fence[24];
+	snprintf(id, sizeof id, "%lld", (long long)run->id);
+	snprintf(fence, sizeof fence, "%lld", (long long)run->fence);
+	char *argv[ARGS_MAX] = {(char *)options->program, "--run", id, "--fence", fence};
+	return start(children, options, argv, 5,
+		&(struct child){.run_id = run->id, .fence = run->fence, .repo_id = run->repo_id});
+}
+
+err_t children_start_reconcile(struct children *children, const struct daemon_options *options)
+{
+	char *argv[ARGS_MAX] = {(char *)options->program, "--reconcile"};
+	return start(children, options, argv, 2, &(struct child){.reconcile = true});
+}
+
+size_t children_runs(const struct children *children)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < children->count; i++)
+		count += !children->items[i].reconcile;
+	return count;
+}
+
+bool children_reconciling(const struct children *children)
+{
+	return children_runs(children) < children->count;
 }
 
 err_t children_adopt(void)
@@ -57,7 +83,7 @@ err_t children_adopt(void)
 static bool is_ours(const struct children *children, pid_t pid)
 {
 	for (size_t i = 0; i < children->count; i++)
-		if (children->items[i].pid == pid)
+		if (children->items[i].pid == pid && !children->items[i].ended)
 			return true;
 	return false;
 }

@@ -1,4 +1,4 @@
-/* The run processes of the daemon. */
+/* The daemon's processes: one for each run, and now and then one that reconciles. */
 #ifndef AIRUNNER_CHILDREN_H
 #define AIRUNNER_CHILDREN_H
 
@@ -14,6 +14,7 @@ struct child {
 	int64_t run_id;
 	int64_t fence;
 	int64_t repo_id;
+	bool reconcile; /* works no run */
 	bool cancelled; /* killed because a person cancelled the run */
 	bool ended;     /* its process is gone; its run's row may still have to be settled */
 	bool killed;    /* ended by a signal */
@@ -37,6 +38,13 @@ err_t children_start(
 struct child *children_ended(struct children *children);
 void children_remove(struct children *children, struct child *child);
 bool children_any_alive(const struct children *children);
+
+/** Starts `airunner-worker --reconcile` in the same way. */
+err_t children_start_reconcile(struct children *children, const struct daemon_options *options);
+
+/** How many work a run. */
+size_t children_runs(const struct children *children);
+bool children_reconciling(const struct children *children);
 
 /** From now on what a dead child leaves behind becomes this process's own child. */
 err_t children_adopt(void);

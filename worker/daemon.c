@@ -1,6 +1,7 @@
 /*
  * The parent loop. It does no work of a run: claims, starts a child each, renews leases every
- * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, tells systemd. Children
+ * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, starts the reconciling
+ * poll, tells systemd. Children
  * are in worker/children.c, the wake-up socket in worker/poke.c.
  */
 #include "worker/daemon.h"
@@ -31,7 +32,8 @@ struct daemon {
 	struct children children;
 	int poke_fd;
 	int64_t renewed_ms, reaped_ms, polled_ms;
-	bool hungry; /* look at the queue now */
+	int64_t reconciled_ms; /* 0: not yet */
+	bool hungry;           /* look at the queue now */
 	int claimed;
 };
 
@@ -99,7 +101,8 @@ static err_t claim_all(struct daemon *d)
 	d->hungry = false;
 	d->polled_ms = monotonic_ms();
 	ERR_TRY(queue_refresh(d->db));
-	while (!stopping && d->children.count < most && !(d->options->once && d->claimed)) {
+	while (!stopping && children_runs(&d->children) < most &&
+		!(d->options->once && d->claimed)) {
 		struct run run AUTO(run_release) = {0};
 		ERR_TRY(run_claim(d->db, d->options->set, d->options->worker, &run));
 		if (!run.id)
@@ -141,7 +144,8 @@ static err_t bury(struct daemon *d)
 	}
 	for (struct child *dead; (dead = children_ended(&d->children));) {
 		d->hungry = true;
-		ERR_TRY(settle(d, dead));
+		if (!dead->reconcile)
+			ERR_TRY(settle(d, dead));
 		children_remove(&d->children, dead);
 	}
 	return NULL;
@@ -165,7 +169,7 @@ static err_t pass_cancellations(struct daemon *d)
 static err_t renew(struct daemon *d)
 {
 	d->renewed_ms = monotonic_ms();
-	for (size_t i = 0; i < d->children.count; i++)
+	for (size_t i = 0; i < d->children.count; i++) /* no run has the id 0 of a poll */
 		ERR_TRY(db_exec(d->db, Q_LEASE_RENEW,
 			DB_ARGS(db_i64(LEASE_S), db_i64(d->children.items[i].run_id),
 				db_i64(d->children.items[i].fence)),
@@ -191,9 +195,22 @@ static err_t reap_leases(struct daemon *d)
 	return NULL;
 }
 
+/* What Jira's webhooks missed is looked for by a child: the parent calls nothing outside. */
+static void reconcile(struct daemon *d)
+{
+	int64_t every_ms = settings_int(d->options->set, S_AIRUNNER_RECONCILE_S) * 1000;
+	if (every_ms <= 0 || d->options->once || stopping || children_reconciling(&d->children) ||
+		(d->reconciled_ms && monotonic_ms() - d->reconciled_ms < every_ms))
+		return;
+	d->reconciled_ms = monotonic_ms();
+	err_t e = children_start_reconcile(&d->children, d->options);
+	if (e)
+		log_error("the reconciling poll cannot be started: %s", err_text(e));
+}
+
 static void tell_systemd(struct daemon *d)
 {
-	sd_notifyf(0, "STATUS=%zu runs\nWATCHDOG=1", d->children.count);
+	sd_notifyf(0, "STATUS=%zu runs\nWATCHDOG=1", children_runs(&d->children));
 }
 
 static err_t reload_repos(struct daemon *d)
@@ -229,6 +246,7 @@ static err_t tick(struct daemon *d)
 	if (!stopping && (d->hungry || now - d->polled_ms >=
 					       settings_int(d->options->set, S_AIRUNNER_POLL_MS)))
 		ERR_TRY(claim_all(d));
+	reconcile(d);
 	tell_systemd(d);
 	return NULL;
 }
@@ -274,7 +292,7 @@ static void work(struct daemon *d)
 static void wind_down(struct daemon *d)
 {
 	sd_notify(0, "STOPPING=1");
-	log_info("stopping: %zu runs are asked to end", d->children.count);
+	log_info("stopping: %zu runs are asked to end", children_runs(&d->children));
 	children_signal(&d->children, SIGTERM);
 	int64_t until = monotonic_ms() + STOP_MS;
 	while (d->children.count && monotonic_ms() < until) {

@@ -22,6 +22,7 @@
 #include "worker/check/sandbox.h"
 #include "worker/child.h"
 #include "worker/daemon.h"
+#include "worker/reconcile.h"
 #include "worker/repo_config.h"
 
 #define OVERRIDES_MAX 32
@@ -33,7 +34,7 @@ struct options {
 	char *child_args[2 * OVERRIDES_MAX + 4]; /* what children are given again */
 	size_t child_arg_count;
 	long long run_id, fence;
-	bool once, check_config, help, version;
+	bool once, reconcile, check_config, help, version;
 };
 
 static const char usage[] =
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
 	{"once", no_argument, NULL, 'o'},
 	{"run", required_argument, NULL, 'r'},
 	{"fence", required_argument, NULL, 'f'},
+	{"reconcile", no_argument, NULL, 'R'}, /* the daemon's */
 	{"check-config", no_argument, NULL, 'c'},
 	{"env-file", required_argument, NULL, 'e'},
 	{"set", required_argument, NULL, 's'},
@@ -70,6 +72,9 @@ static err_t take_option(struct options *o, int option, const char *value)
 	switch (option) {
 	case 'o':
 		o->once = true;
+		return NULL;
+	case 'R':
+		o->reconcile = true;
 		return NULL;
 	case 'c':
 		o->check_config = true;
@@ -169,6 +174,10 @@ static err_t run_program(
 	autofree char *name = worker_name(set);
 	if (o->run_id && o->fence) { /* the parent has checked the rest */
 		*ret_code = child_work(set, &repos, name, o->run_id, o->fence);
+		return NULL;
+	}
+	if (o->reconcile) {
+		*ret_code = reconcile_work(set);
 		return NULL;
 	}
 	ERR_TRY(check_database(set));

@@ -201,6 +201,81 @@ static void issue_of_someone_else_needs_no_repository(void **state)
 		"FOO-1 is assigned to someone else: nothing to do");
 }
 
+/* The issue as the two tests below have it, with a change of Ann's before one of ours. */
+static void order(void)
+{
+	reply("{\"id\":\"1\",\"key\":\"MW-3\",\"fields\":{\"summary\":\"Do\"," TASK "," AI "," DOING
+	      "},\"changelog\":{\"histories\":[{\"id\":\"52\",\"author\":{\"accountId\":\"ai-1\"}},"
+	      "{\"id\":\"51\",\"author\":{\"accountId\":\"u-2\"}}]}}");
+	reply("{\"total\":2,\"comments\":[{\"id\":\"8\",\"author\":{\"accountId\":\"u-2\"}},"
+	      "{\"id\":\"9\",\"author\":{\"accountId\":\"ai-1\"}}]}");
+}
+
+#define KEY_OF_ORDER "SHA2(CONCAT_WS('\n', '1', '3', 'ai-1', '8', '51'), 256)"
+
+static void add_earlier(const char *status, const char *key)
+{
+	autofree char *sql = xasprintf("INSERT INTO runs (id, issue_key, line, repo_id, status, "
+				       "trigger_key) VALUES (5, 'MW-3', 'MW-3', 3, '%s', %s)",
+		status, key);
+	with_db_sql(db, sql);
+}
+
+static void what_was_worked_already_ends_with_a_word(void **state)
+{
+	(void)state;
+	enum step_next next = STEP_NEXT;
+	add_earlier("cancelled", KEY_OF_ORDER);
+	order();
+	begin("MW-3", 3);
+	assert_null(step_fetch(&ctx, &next));
+	assert_int_equal(next, STEP_NEXT);
+	assert_int_equal(
+		with_db_number(db, "SELECT trigger_key = " KEY_OF_ORDER " FROM runs WHERE id = 7"),
+		1);
+	assert_null(step_route(&ctx, &next));
+	assert_int_equal(next, STEP_END);
+	assert_string_equal(run_state_str(&ctx, "route.reason"), "nothing new in MW-3 since run 5");
+}
+
+/* The run 5 that there is must not hide the order. */
+static void assert_is_new(const char *status, const char *key, int attempt)
+{
+	enum step_next next = STEP_NEXT;
+	add_earlier(status, key);
+	order();
+	begin("MW-3", 3);
+	ctx.run.attempt = attempt;
+	assert_null(step_fetch(&ctx, &next));
+	assert_null(step_route(&ctx, &next));
+	assert_int_equal(next, STEP_NEXT);
+	assert_string_equal(run_state_str(&ctx, "route.branch"), "ai/mw-3");
+}
+
+static void another_trigger_is_something_new(void **state)
+{
+	(void)state;
+	assert_is_new("completed", "SHA2(CONCAT_WS('\n', '1', '3', 'ai-1', '8', '52'), 256)", 1);
+}
+
+static void a_retry_by_a_person_is_worked_whatever_was_before(void **state)
+{
+	(void)state;
+	assert_is_new("completed", KEY_OF_ORDER, 2);
+}
+
+static void a_run_that_gave_way_hides_nothing(void **state)
+{
+	(void)state;
+	with_db_sql(db, "INSERT INTO runs (id, issue_key, line, repo_id, status, slot, "
+			"running_line, fence, trigger_key) VALUES (4, 'MW-3', 'MW-3', 3, "
+			"'running', 1, 'MW-3', 1, " KEY_OF_ORDER "); UPDATE repos SET running = 1 "
+			"WHERE id = 3");
+	struct run run = {.id = 4, .fence = 1, .repo_id = 3};
+	assert_null(run_give_way(db, &run));
+	assert_is_new("completed", "NULL", 1);
+}
+
 static void guard(const char *fields, enum err_code code, const char *words)
 {
 	issue("MW-3", fields);
@@ -267,6 +342,10 @@ int main(void)
 		TEST(run_known_by_id_only_moves_to_its_repository),
 		TEST(project_without_repository_is_named_with_the_remedy),
 		TEST(issue_of_someone_else_needs_no_repository),
+		TEST(what_was_worked_already_ends_with_a_word),
+		TEST(another_trigger_is_something_new),
+		TEST(a_retry_by_a_person_is_worked_whatever_was_before),
+		TEST(a_run_that_gave_way_hides_nothing),
 		TEST(guard_lets_pass_what_is_still_ours),
 		TEST(guard_stops_what_a_person_took),
 		TEST(guard_stops_what_nobody_has),

@@ -86,9 +86,10 @@ static json_t *comments_out(const struct jira *jira, const json_t *comments)
 
 /* ---- the issue ---- */
 
-static err_t get_issue(struct jira *jira, const char *key, const char *fields, json_t **ret_answer)
+/* query: what follows "fields=" */
+static err_t get_issue(struct jira *jira, const char *key, const char *query, json_t **ret_answer)
 {
-	autofree char *rest = xasprintf("?fields=%s", fields);
+	autofree char *rest = xasprintf("?fields=%s", query);
 	autofree char *path = jira_issue_path(key, rest);
 	json_auto_t *answer = NULL;
 	err_t e = jira_call(jira, "GET", path, NULL, NULL, &answer);
@@ -141,6 +142,19 @@ static json_t *project_out(const json_t *fields, const char *key)
 	return project ? text_json(project) : text_jsonn(key, strcspn(key, "-"));
 }
 
+/* Id of the newest change that we did not make; "" when there is none among the newest 100, which
+ * is what expand gives, newest first. */
+static json_t *newest_change(const struct jira *jira, const json_t *answer)
+{
+	size_t i;
+	json_t *change;
+	json_array_foreach (
+		json_object_get(json_object_get(answer, "changelog"), "histories"), i, change)
+		if (str(change, "id") && !jira_comment_own(jira, change))
+			return text_json(str(change, "id"));
+	return json_string("");
+}
+
 static json_t *issue_out(const json_t *answer)
 {
 	const json_t *fields = json_object_get(answer, "fields");
@@ -169,9 +183,11 @@ err_t jira_issue(struct jira *jira, const char *key_or_id, json_t **ret_issue)
 	jira->deadline_ms = 0;
 	json_auto_t *answer = NULL;
 	ERR_TRY(get_issue(jira, key_or_id,
-		"summary,description,labels,priority,project,issuetype,status,assignee,parent",
+		"summary,description,labels,priority,project,issuetype,status,assignee,parent"
+		"&expand=changelog",
 		&answer));
 	json_auto_t *issue = issue_out(answer);
+	json_object_set_new(issue, "newest_change", newest_change(jira, answer));
 	json_t *parent = NULL;
 	ERR_TRY(parent_out(
 		jira, json_object_get(json_object_get(answer, "fields"), "parent"), &parent));

@@ -18,7 +18,9 @@ void jira_close(struct jira *jira);
 
 /**
  * The issue with its parent and comments in the shape of worker/run.h (state.fetch.issue), and
- * more: hierarchy_level (1 Epic, 0 standard, -1 sub-task), assignee_name.
+ * more: hierarchy_level (1 Epic, 0 standard, -1 sub-task), assignee_name, newest_change (id of the
+ * newest entry of the changelog that the AI account did not make, "" for none; as of the same
+ * moment as the status).
  * @return ERR_NOT_FOUND "issue X does not exist, or the AI account may not see it";
  * ERR_UNAUTHORIZED …
  */

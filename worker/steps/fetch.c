@@ -1,7 +1,7 @@
 /*
  * Step `fetch`: the issue as it is now (the webhook was only a hint), the repository it belongs to,
- * its priority and line. A run that stands in the queue of another repository, line or key goes
- * back to the right one. Sets fetch; what is to be done is route's.
+ * its priority and line, and whether it has anything new. A run that stands in the queue of another
+ * repository, line or key goes back to the right one. Sets fetch; what is to be done is route's.
  */
 #include <string.h>
 
@@ -13,6 +13,7 @@
 #include "worker/pipeline.h"
 #include "worker/steps/fetch_move.h"
 #include "worker/steps/fetch_priority.h"
+#include "worker/steps/fetch_trigger.h"
 #include "worker/steps/route.h"
 
 static const char *str(const json_t *issue, const char *member)
@@ -89,6 +90,10 @@ err_t step_fetch(struct run_ctx *ctx, enum step_next *ret_next)
 	ERR_TRY(take_line(ctx, issue, &busy));
 	if (busy)
 		return move(ctx, issue, ret_next);
+	int64_t same = 0;
+	ERR_TRY(fetch_trigger(ctx, issue, &same));
+	if (same) /* step `route` ends it with a word */
+		json_object_set_new(run_state_get(ctx, "fetch"), "worked_by", json_integer(same));
 	return journal_event(
 		ctx, EVENT_PROGRESS, NULL, "Read %s: %s", str(issue, "key"), str(issue, "summary"));
 }

@@ -69,6 +69,20 @@ static enum sort sort_of(const json_t *issue)
 	return text_ieq(type, "Story") ? SORT_STORY : SORT_OWN;
 }
 
+size_t route_orders(const struct settings *set, const char *ret_statuses[ROUTE_ORDERS_MAX])
+{
+	size_t count = 0;
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		const char *status = settings_str(set, routes[i].status);
+		size_t k = 0;
+		while (k < count && !text_ieq(ret_statuses[k], status))
+			k++;
+		if (!routes[i].later && k == count && count < ROUTE_ORDERS_MAX)
+			ret_statuses[count++] = status;
+	}
+	return count;
+}
+
 bool route_is_ours(const struct settings *set, const json_t *issue)
 {
 	const char *assignee = str(issue, "assignee");
@@ -132,6 +146,12 @@ err_t step_route(struct run_ctx *ctx, enum step_next *ret_next)
 	const json_t *issue = run_state_get(ctx, "fetch.issue");
 	struct route route;
 	route_decide(ctx->set, issue, &route);
+	int64_t worked_by = run_state_i64(ctx, "fetch.worked_by");
+	if (worked_by && route.action != ROUTE_NONE) {
+		route.action = ROUTE_NONE;
+		snprintf(route.reason, sizeof route.reason, "nothing new in %s since run %lld",
+			str(issue, "key"), (long long)worked_by);
+	}
 	autofree char *branch = route_branch(issue, route.action);
 	const char *story = route.action == ROUTE_STORY_BRANCH
 				    ? str(json_object_get(issue, "parent"), "key")

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "lib/settings.h"
 
@@ -14,6 +15,11 @@ struct route {
 	enum route_action action;
 	char reason[400]; /* of ROUTE_NONE: for a person */
 };
+
+#define ROUTE_ORDERS_MAX 8
+
+/** The statuses in which an issue of the AI account can be an order; borrowed. @return how many */
+size_t route_orders(const struct settings *set, const char *ret_statuses[ROUTE_ORDERS_MAX]);
 
 /** @param issue  in the shape of state.fetch.issue (worker/run.h), borrowed */
 void route_decide(const struct settings *set, const json_t *issue, struct route *ret_route);
