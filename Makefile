@@ -6,7 +6,7 @@ SAN ?= 0
 WERROR ?= 0
 ifeq ($(SAN),1)
 BUILD ?= build-san
-SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -DAIRUNNER_FAULTS
 else
 BUILD ?= build
 SANFLAGS := -O2 -D_FORTIFY_SOURCE=2
@@ -121,7 +121,7 @@ clean:
 
 # ---- what a person types; packages come from etc/packages.txt, everything else runs as an ordinary user ----
 PACKAGE_GROUPS := build run test fresh lint
-.PHONY: $(addprefix packages-,$(PACKAGE_GROUPS)) packages run test fresh lint
+.PHONY: $(addprefix packages-,$(PACKAGE_GROUPS)) packages run test soak fresh lint
 packages: packages-run
 $(addprefix packages-,$(PACKAGE_GROUPS)): packages-%:
 	@tests/run/packages.sh $*
@@ -133,6 +133,10 @@ run: packages-run
 test: packages-test
 	@exec tests/run/as-user.sh node tests/runner.mjs $(T)
 
+# The long harnesses in full: every kill point of a run.
+soak: packages-test
+	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/90-kill-points)
+
 fresh: packages-fresh
 	@exec tests/run/fresh.sh
 
@@ -143,6 +147,7 @@ help:
 	@echo 'make             build the programs into build/ (SAN=1: with sanitizers into build-san/; V=1 shows commands)'
 	@echo 'make run         everything on loopback, with stand-ins for services without keys; Ctrl-C stops it'
 	@echo 'make test        every test; T="unit/test_db e2e/10" chooses'
+	@echo 'make soak        the long harnesses in full (kill points)'
 	@echo 'make lint        format, rules of the house, length report, shellcheck'
 	@echo 'make fresh       both commands on a pristine Debian 12 root (needs root); transcript in build/fresh/'
 	@echo 'make packages    install the Debian packages (etc/packages.txt); also packages-{build,run,test,fresh,lint}'

@@ -359,6 +359,34 @@ SELECT id, ?, fence, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'run
 UPDATE run_steps SET ended_at = NOW(3), outcome = ?, result = ?
 WHERE run_steps.id = ? AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
 
+-- The open step of a worker that cannot go on and puts the run back.
+-- name: steps_park
+-- in: outcome, run_id, fence
+UPDATE run_steps SET ended_at = NOW(3), outcome = ? WHERE run_id = ? AND fence = ? AND ended_at IS NULL;
+
+-- FENCED. What a step knows before it ends; a step that is repeated after a crash goes on from it.
+-- name: step_note
+-- in: result, step_id, id, fence
+UPDATE run_steps SET result = ?
+WHERE run_steps.id = ? AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
+
+-- The journal of an attempt, in the order in which its steps began.
+-- name: steps_of_attempt
+-- in: run_id, attempt
+-- out: step, round, outcome, result
+SELECT step, round, IFNULL(outcome, '') AS outcome, result FROM run_steps WHERE run_id = ? AND attempt = ? ORDER BY id;
+
+-- When a step of this attempt began first: the one time that its repeats use too.
+-- name: step_first_began
+-- in: run_id, attempt, step
+-- out: began
+SELECT UNIX_TIMESTAMP(MIN(began_at)) DIV 1 AS began FROM run_steps WHERE run_id = ? AND attempt = ? AND step = ?;
+
+-- FENCED. A step ended: the worker does not crash in it again and again.
+-- name: run_crashes_clear
+-- in: id, fence
+UPDATE runs SET crashes = 0 WHERE id = ? AND fence = ? AND status = 'running';
+
 -- FENCED
 -- name: artifact_add
 -- in: kind, name, part, bytes, content, id, fence
@@ -390,8 +418,16 @@ SELECT IFNULL(MAX(conv), 0) AS conv FROM run_messages WHERE run_id = ?;
 
 -- name: conversation_messages
 -- in: run_id, conv
--- out: seq, role, content
-SELECT seq, role, content FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+-- out: seq, role, content, stop_reason
+SELECT seq, role, content, stop_reason FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+
+-- The work tree as the newest answer left it whose results were stored, in what was said after a message.
+-- name: conversation_tree
+-- in: run_id, conv, after_seq, run_id, conv
+-- out: tree
+SELECT tree FROM run_messages WHERE run_id = ? AND conv = ? AND seq > ? AND tree IS NOT NULL
+	AND seq < (SELECT MAX(seq) FROM run_messages WHERE run_id = ? AND conv = ? AND role = 'user')
+ORDER BY seq DESC LIMIT 1;
 
 -- FENCED
 -- name: message_add

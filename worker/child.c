@@ -13,6 +13,7 @@
 #include "lib/template.h"
 #include "worker/check/sandbox.h"
 #include "worker/claim.h"
+#include "worker/fault.h"
 #include "worker/forge/forge.h"
 #include "worker/git/store.h"
 #include "worker/http.h"
@@ -73,6 +74,8 @@ int child_work(const struct settings *set, struct repo_configs *repos, const cha
 		e = claim_or_load(&ctx, worker, id, fence);
 	if (!e) {
 		log_set_context(id, ctx.run.issue_key, worker);
+		FAULT_START(ctx.run.issue_key);
+		FAULT_POINT("run.loaded");
 		e = open_all(&ctx, repos);
 	}
 	if (e) {

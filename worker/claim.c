@@ -94,7 +94,8 @@ static err_t count_crash(struct db *db, struct candidate *c)
 	ERR_TRY(db_query(db, Q_CLAIM_OPEN_STEP, DB_ARGS(db_i64(c->run_id)), &rows));
 	if (!db_rows_next(rows))
 		return NULL;
-	c->crashes = db_rows_i64(rows, "ended") ? 0 : c->crashes + 1;
+	if (!db_rows_i64(rows, "ended")) /* a step that ends sets it back (worker/pipeline.c) */
+		c->crashes++;
 	return db_exec(db, Q_CLAIM_CLOSE_OPEN_STEPS, DB_ARGS(db_i64(c->run_id)), NULL);
 }
 

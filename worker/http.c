@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/mem.h"
+#include "worker/fault.h"
 #include "worker/http_trace.h"
 
 #define DEFAULT_TIMEOUT_MS 20000
@@ -299,10 +300,12 @@ err_t http_try(const struct settings *set, const struct http_request *request,
 	struct call call = {.req = request, .res = ret_response, .max_body = max_body};
 	int64_t began_ms = now_ms();
 	http_trace_request(request);
+	FAULT_POINT("http.%s.before", request->service);
 	client.busy = true;
 	err_t e = try_with_client(set, &call);
 	client.busy = false;
 	ret_response->ms = now_ms() - began_ms;
+	FAULT_POINT("http.%s.after", request->service);
 	http_trace_response(request, ret_response, e);
 	return e ? in_call(request, e) : NULL;
 }

@@ -11,6 +11,7 @@
 #include "lib/mem.h"
 #include "lib/redact.h"
 #include "lib/text.h"
+#include "worker/fault.h"
 
 #define MESSAGE_MAX ((size_t)8 << 10)
 #define META_MAX ((size_t)256 << 10)
@@ -43,6 +44,7 @@ err_t journal_event(struct run_ctx *ctx, enum event_level level, json_t *meta, c
 	log_fields(
 		level == EVENT_ERROR ? LOG_ERROR_ : LOG_INFO_, -1, owned_meta, "%s", message.data);
 	autofree char *meta_json = meta_text(owned_meta);
+	FAULT_POINT("event.%s", ctx->step);
 	return db_exec_fenced(ctx->db, Q_EVENT_ADD,
 		DB_ARGS(db_str(event_level_name(level)), db_str(run_stage_name(ctx->stage)),
 			db_str(message.data), db_str(meta_json), db_i64(ctx->run.id),

@@ -17,6 +17,7 @@
 #include "lib/mem.h"
 #include "lib/redact.h"
 #include "lib/text.h"
+#include "worker/fault.h"
 #include "worker/http.h"
 #include "worker/outbox_effects.h"
 
@@ -189,6 +190,7 @@ static err_t send_once(const struct sending *s, const struct row *row, json_t **
 	struct err *ret_refused)
 {
 	ERR_TRY(take_row(s));
+	FAULT_POINT("outbox.%s.taken", s->effect->name);
 	json_auto_t *result = NULL;
 	bool sent = false;
 	err_t e = call_service(s, row, &sent, &result);
@@ -196,7 +198,9 @@ static err_t send_once(const struct sending *s, const struct row *row, json_t **
 		*ret_refused = *e;
 		return note_failure(s, ret_refused, sent && unknown_end(e->code));
 	}
+	FAULT_POINT("outbox.%s.sent", s->effect->name);
 	ERR_TRY(note_done(s, result));
+	FAULT_POINT("outbox.%s.done", s->effect->name);
 	*ret_result = take(&result);
 	return NULL;
 }
@@ -230,6 +234,7 @@ static err_t work(const struct sending *s, json_t **ret_result)
 	ERR_TRY(row_load(s, &row));
 	if (row.state == ROW_ABSENT)
 		ERR_TRY(row_add(s));
+	FAULT_POINT("outbox.%s.stored", s->effect->name);
 	for (int n = 0; n < TRIES; n++) {
 		ERR_TRY(row_wait(s, &row));
 		if (row.state == ROW_DONE) {
@@ -252,13 +257,28 @@ static err_t work(const struct sending *s, json_t **ret_result)
 	return refusal(s, &refused);
 }
 
+static void make_key(const struct run_ctx *ctx, const char *name, char ret_key[KEY_MAX + 1])
+{
+	snprintf(
+		ret_key, KEY_MAX + 1, "%lld/%d/%s", (long long)ctx->run.id, ctx->run.attempt, name);
+}
+
+err_t outbox_knows(struct run_ctx *ctx, const char *name, bool *ret_known)
+{
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	char key[KEY_MAX + 1];
+	make_key(ctx, name, key);
+	ERR_TRY(db_query(ctx->db, Q_OUTBOX_GET, DB_ARGS(db_str(key)), &rows));
+	*ret_known = db_rows_next(rows);
+	return NULL;
+}
+
 err_t outbox_effect(struct run_ctx *ctx, struct effect *effect, json_t **ret_result)
 {
 	json_auto_t *request = effect->request;
 	json_auto_t *result = NULL;
 	AUTO(sending_release) struct sending s = {.ctx = ctx, .effect = effect};
-	snprintf(s.key, sizeof s.key, "%lld/%d/%s", (long long)ctx->run.id, ctx->run.attempt,
-		effect->name);
+	make_key(ctx, effect->name, s.key);
 	/* people count from one */
 	s.marker = xasprintf("AI Runner · run %lld · attempt %d · %s", (long long)ctx->run.id,
 		ctx->run.attempt, effect->name);

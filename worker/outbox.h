@@ -44,6 +44,10 @@ struct effect {
  */
 err_t outbox_effect(struct run_ctx *ctx, struct effect *effect, json_t **ret_result);
 
+/** Was this effect stored before, in this attempt? Then it is for the outbox to say whether it
+ * happened, not for a look at the service. */
+err_t outbox_knows(struct run_ctx *ctx, const char *name, bool *ret_known);
+
 const char *effect_kind_name(enum effect_kind kind);
 
 #endif

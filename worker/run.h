@@ -13,11 +13,15 @@
  *   checkout {base_commit, base_tree, branch_existed, remote_head | null, tree_path}
  *             base_commit is what the change is made on: the branch's head, or the base branch's
  *   baseline {checks: [{name, ran, skipped_reason | null, findings: N}]}
- *   edit     {end: "finished" | "unchanged" | "question", tree, summary, question | null, turns}
+ *   edit     {end: "finished" | "unchanged" | "question", tree, summary, question | null, turns,
+ *             conv, round, said, start_tree, ended}
+ *             the last five are noted while the step works (worker/agent/agent.c): its conversation,
+ *             the heal round whose text was said, in which message, the work tree before, and
+ *             whether the model has ended that round
  *   verify   {tree, ok, checks: [{name, ok, ms, skipped_reason}], findings: [F], known: N}
  *   test     {tree, ok, ran, script | null, passed | null, failed | null, findings: [F], known: N}
  *             F: {check, file, line, code, message, category, hint}
- *   tag      {name, target}
+ *   tag      {name, target, time_s}
  *   commit   {commit, tree, files_changed, lines_added, lines_removed}
  *   push     {head, refs: []}
  *   pull_request {number, url, draft, found}
@@ -65,6 +69,7 @@ struct run_ctx {
 	struct sandbox *sandbox;        /* owned; NULL before checkout */
 	json_t *state;                  /* owned; see above */
 	const char *step;               /* name of the running step */
+	int64_t step_id;                /* its row in the journal */
 	enum run_stage stage;           /* its stage, for events */
 	int heal_round;                 /* 0: first edit */
 	int64_t started_ms;             /* CLOCK_MONOTONIC when the attempt began */

@@ -115,12 +115,27 @@ static char *first_user_text(const json_t *messages)
 	return buf_take(&text);
 }
 
+/* Does the message say that the calls before it were not run? */
+static bool is_interruption(const json_t *message)
+{
+	size_t i;
+	json_t *block;
+	json_array_foreach (json_object_get(message, "content"), i, block) {
+		const char *text = jstr(block, "content", "");
+		if (strcmp(text, "Not run: the worker was interrupted.") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A turn whose calls were not run is said again, as a real model does. */
 static size_t turns_so_far(const json_t *messages)
 {
 	size_t n = 0, i;
 	json_t *m;
 	json_array_foreach (messages, i, m)
-		n += strcmp(jstr(m, "role", ""), "assistant") == 0;
+		n += strcmp(jstr(m, "role", ""), "assistant") == 0 &&
+		     !is_interruption(json_array_get(messages, i + 1));
 	return n;
 }
 

@@ -50,6 +50,13 @@ err_t work_tree_snapshot(
 	return NULL;
 }
 
+err_t work_tree_restore(struct work_tree *tree, const char *tree_id)
+{
+	(void)tree;
+	(void)tree_id;
+	return NULL;
+}
+
 static int commands;
 
 err_t sandbox_run(struct sandbox *sandbox, const struct sandbox_command *command,
@@ -419,6 +426,7 @@ static void a_heal_round_goes_on_with_the_conversation(void **state)
 		strstr(body(&w, 2), "{\"type\":\"text\",\"text\":\"Heal it.\",\"cache_control\""));
 	/* another attempt: the work tree was set back, so the story begins anew */
 	w.ctx.heal_round = 0;
+	json_object_clear(w.ctx.state);
 	assert_int_equal(work(&w, "Do it."), ERR_NONE);
 	assert_int_equal(with_db_number(db, "SELECT MAX(conv) FROM run_messages"), 2);
 	assert_null(strstr(body(&w, 3), "Heal it."));
@@ -441,6 +449,76 @@ static void calls_without_a_result_get_one_when_the_work_goes_on(void **state)
 	assert_non_null(strstr(body(&w, 2),
 		"\"tool_use_id\":\"f\",\"content\":\"Not run: the worker was "
 		"interrupted.\",\"is_error\":true},{\"type\":\"text\",\"text\":\"Heal it.\""));
+}
+
+/* A round that was killed after the rows up to seq. */
+static void kill_after(struct world *w, int seq)
+{
+	autofree char *sql = xasprintf("DELETE FROM run_messages WHERE seq > %d", seq);
+	with_db_sql(db, sql);
+	json_object_set_new(json_object_get(w->ctx.state, "edit"), "ended", json_false());
+}
+
+static void a_resumed_round_answers_open_calls_and_says_its_text_once(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
+	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	kill_after(&w, 4); /* prefix, task, answer, results, answer */
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(w.result.end, AGENT_FINISHED); /* by the tree before the kill */
+	assert_int_equal(with_db_number(db, "SELECT MAX(conv) FROM run_messages"), 1);
+	const char *said = strstr(body(&w, 2), "Do it.");
+	assert_non_null(said);
+	assert_null(strstr(said + 1, "Do it."));
+	assert_non_null(strstr(said, "\"tool_use_id\":\"f\",\"content\":\"Not run: the worker was "
+				     "interrupted.\",\"is_error\":true"));
+}
+
+static void a_request_without_an_answer_is_sent_again_as_it_was(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
+	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	kill_after(&w, 3);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_string_equal(body(&w, 1), body(&w, 2));
+}
+
+static void a_round_that_the_model_has_ended_is_not_asked_again(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("q", "ask_human", "{\"question\":\"Red or blue?\"}") "]");
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(w.result.end, AGENT_QUESTION);
+	assert_string_equal(w.result.question, "Red or blue?");
+	assert_int_equal(canned_count(w.server), 1);
+}
+
+static void a_refused_answer_of_before_the_kill_still_ends_the_run(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "refusal", "[{\"type\":\"text\",\"text\":\"No.\"}]");
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(canned_count(w.server), 1);
 }
 
 static void nothing_is_asked_or_stored_once_the_run_is_not_ours(void **state)
@@ -514,6 +592,10 @@ int main(void)
 		cmocka_unit_test(wrong_calls_are_answered_with_an_error),
 		cmocka_unit_test(a_heal_round_goes_on_with_the_conversation),
 		cmocka_unit_test(calls_without_a_result_get_one_when_the_work_goes_on),
+		cmocka_unit_test(a_resumed_round_answers_open_calls_and_says_its_text_once),
+		cmocka_unit_test(a_request_without_an_answer_is_sent_again_as_it_was),
+		cmocka_unit_test(a_round_that_the_model_has_ended_is_not_asked_again),
+		cmocka_unit_test(a_refused_answer_of_before_the_kill_still_ends_the_run),
 		cmocka_unit_test(nothing_is_asked_or_stored_once_the_run_is_not_ours),
 		cmocka_unit_test(secrets_are_masked_and_long_output_is_cut_but_kept),
 	};

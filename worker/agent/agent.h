@@ -25,8 +25,9 @@ struct agent_result {
 void agent_result_release(struct agent_result *result);
 
 /**
- * Begins the run's conversation with the task text (rendered by the caller), or goes on with it
- * when there is one: then `text` is the next user message (heal round: findings and hints).
+ * Begins a conversation with the task text (rendered by the caller), or goes on with the one that
+ * state.edit names: then `text` is the next user message (heal round: findings and hints), unless
+ * it was said before the worker was interrupted. state.edit's notes are kept here (worker/run.h).
  * @return ERR_LIMIT with the figure (turns, minutes, dollars), ERR_LLM_ANSWER, ERR_OUTSIDE…,
  * ERR_FENCE, ERR_CANCELLED
  */

@@ -20,6 +20,7 @@ struct agent {
 	int64_t max_output;      /* raised once after an answer that was cut */
 	int silent, cut, paused; /* such answers in a row */
 	bool ended;
+	bool interrupted; /* the answer at hand is one of before a crash: its calls are not run */
 };
 
 /** A user message in the making. */

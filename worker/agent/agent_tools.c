@@ -11,6 +11,7 @@
 #include "lib/template.h"
 #include "lib/text.h"
 #include "worker/agent/agent_private.h"
+#include "worker/fault.h"
 #include "worker/git/store.h"
 #include "worker/journal.h"
 
@@ -114,12 +115,15 @@ static err_t run_tool(struct agent *a, const struct llm_call *call, struct tool_
 		return NULL;
 	ERR_TRY(run_check_alive(a->ctx));
 	int64_t began_ms = monotonic_ms();
+	FAULT_POINT("tool.%s.before", call->name);
 	ERR_TRY(tool->run(&a->env, call->input, res));
 	log_debug("turn %lld: %s %.200s: %zu bytes%s in %lld ms", (long long)a->spent.turns,
 		call->name, call->raw, res->text.len, res->is_error ? " (error)" : "",
 		(long long)(monotonic_ms() - began_ms));
+	FAULT_POINT("tool.%s.done", call->name);
 	if (tool->may_change)
 		ERR_TRY(note_tree(a, res));
+	FAULT_POINT("tool.%s.noted", call->name);
 	if (tool->end != TOOL_GOES_ON && !res->is_error)
 		end_with(a, tool->end, call->input);
 	return NULL;

@@ -1,9 +1,11 @@
 /* The rows of a conversation. Called by the agent loop only. */
 #include "worker/agent/conversation.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/mem.h"
+#include "worker/fault.h"
 
 #define MAX_MESSAGE (32u << 20)
 
@@ -67,8 +69,11 @@ static err_t load_row(const struct llm *llm, struct conversation *c, const struc
 	const char *data = db_rows_blob(rows, "content", &len);
 	bool is_user = strcmp(db_rows_str(rows, "role"), "user") == 0;
 	c->next_seq = (int)db_rows_i64(rows, "seq") + 1;
-	if (!is_user)
+	if (!is_user) {
+		const char *stop = db_rows_str(rows, "stop_reason");
 		c->last_answer_seq = c->next_seq - 1;
+		snprintf(c->last_stop, sizeof c->last_stop, "%s", stop ? stop : "");
+	}
 	if (len == 0)
 		return NULL;
 	AUTO(llm_calls_release) struct llm_calls calls = {0};
@@ -81,12 +86,11 @@ static err_t load_row(const struct llm *llm, struct conversation *c, const struc
 	return NULL;
 }
 
-err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, const struct buf *prefix,
-	struct conversation *ret)
+err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, int conv,
+	const struct buf *prefix, struct conversation *ret)
 {
-	AUTO(conversation_release) struct conversation c = {0};
+	AUTO(conversation_release) struct conversation c = {.conv = conv};
 	AUTO(db_rows_freep) struct db_rows *rows = NULL;
-	ERR_TRY(newest(ctx, &c.conv));
 	ERR_TRY(db_query(ctx->db, Q_CONVERSATION_MESSAGES,
 		DB_ARGS(db_i64(ctx->run.id), db_i64(c.conv)), &rows));
 	if (!db_rows_next(rows))
@@ -101,6 +105,11 @@ err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, const struct
 	*ret = c;
 	c = (struct conversation){0};
 	return NULL;
+}
+
+bool conversation_ends_with_answer(const struct conversation *c)
+{
+	return c->last_answer_seq > 0 && c->last_answer_seq == c->next_seq - 1;
 }
 
 err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
@@ -140,6 +149,7 @@ static err_t store_answer(struct run_ctx *ctx, const struct llm *llm, const stru
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
 	const struct llm_answer *answer, bool keep)
 {
+	FAULT_POINT("llm.received");
 	ERR_TRY(db_begin(ctx->db));
 	err_t e = store_answer(ctx, llm, c, answer, keep);
 	if (e) {
@@ -147,6 +157,7 @@ err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct con
 		return why(ctx, e);
 	}
 	ERR_TRY(db_commit(ctx->db));
+	FAULT_POINT("llm.stored");
 	c->last_answer_seq = c->next_seq++;
 	if (keep && answer->message.len > 0)
 		add_message(c, xstrndup(answer->message.data, answer->message.len),
@@ -159,6 +170,18 @@ err_t conversation_tree(struct run_ctx *ctx, const struct conversation *c, const
 	return db_exec_fenced(ctx->db, Q_MESSAGE_TREE,
 		DB_ARGS(db_str(tree), db_i64(ctx->run.id), db_i64(c->conv),
 			db_i64(c->last_answer_seq), db_i64(ctx->run.id), db_i64(ctx->run.fence)));
+}
+
+err_t conversation_newest_tree(struct run_ctx *ctx, int conv, int64_t after_seq, char ret_tree[41])
+{
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	ERR_TRY(db_query(ctx->db, Q_CONVERSATION_TREE,
+		DB_ARGS(db_i64(ctx->run.id), db_i64(conv), db_i64(after_seq), db_i64(ctx->run.id),
+			db_i64(conv)),
+		&rows));
+	if (db_rows_next(rows))
+		snprintf(ret_tree, 41, "%s", db_rows_str(rows, "tree"));
+	return NULL;
 }
 
 err_t conversation_open_calls(

@@ -14,20 +14,25 @@ struct conversation {
 	int conv;
 	int next_seq;
 	int last_answer_seq; /* 0: none yet */
+	char last_stop[64];  /* of a loaded conversation: why its last answer ended */
 	char *prefix;
 	size_t prefix_len;
 	struct llm_message *messages; /* what is sent; the bytes are owned */
 	size_t count;
 };
 
-/** Begins the run's next conversation and stores its prefix. Takes over prefix's bytes. */
+/** Begins the run's next conversation and stores its prefix. Takes over prefix's bytes. Its number
+ * is the caller's to note in the same transaction. */
 err_t conversation_begin(
 	struct run_ctx *ctx, const struct llm *llm, struct buf *prefix, struct conversation *ret);
 
-/** Loads the run's newest conversation. @return ERR_NOT_FOUND when there is none, or when its
+/** Loads one of the run's conversations. @return ERR_NOT_FOUND when there is none, or when its
  * prefix is another */
-err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, const struct buf *prefix,
-	struct conversation *ret);
+err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, int conv,
+	const struct buf *prefix, struct conversation *ret);
+
+/** Is its last row an answer, whose consequences are not stored? */
+bool conversation_ends_with_answer(const struct conversation *c);
 void conversation_release(struct conversation *c);
 
 /** Stores a user message, then adds it. */
@@ -40,6 +45,10 @@ err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct con
 
 /** Notes the work tree after the last answer's tools. */
 err_t conversation_tree(struct run_ctx *ctx, const struct conversation *c, const char *tree);
+
+/** The work tree after the newest answer whose results are stored, of those after message
+ * after_seq; ret_tree stays as it is when there is none. */
+err_t conversation_newest_tree(struct run_ctx *ctx, int conv, int64_t after_seq, char ret_tree[41]);
 
 /** Tool calls of the last message when it is an answer: each needs a result before anything else is
  * said. */

@@ -17,6 +17,7 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "worker/check/process.h"
+#include "worker/fault.h"
 
 #define BWRAP "/usr/bin/bwrap"
 #define DEFAULT_OUTPUT (2u << 20)
@@ -251,7 +252,9 @@ err_t sandbox_run(
 		.alive_arg = command->alive_arg,
 	};
 	struct process_result p;
+	FAULT_POINT("sandbox.%s.before", command->argv[0]);
 	err_t e = process_run(&spec, &p);
+	FAULT_POINT("sandbox.%s.after", command->argv[0]);
 	close(hosts);
 	bool ended_by_us = p.timed_out || p.flooded;
 	if (!e && !ended_by_us && !strstr(p.status.data, "\"exit-code\""))

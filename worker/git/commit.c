@@ -7,7 +7,9 @@
 
 static err_t signature(const struct git_identity *who, git_signature **ret_signature)
 {
-	int rc = git_signature_now(ret_signature, who->name, who->email);
+	int rc = who->time_s
+			 ? git_signature_new(ret_signature, who->name, who->email, who->time_s, 0)
+			 : git_signature_now(ret_signature, who->name, who->email);
 	return rc < 0 ? store_error(rc, "author %s <%s>", who->name, who->email) : NULL;
 }
 

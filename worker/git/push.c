@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/text.h"
+#include "worker/fault.h"
 #include "worker/git/remote.h"
 
 #define TEMP_REF "refs/airunner/push-"
@@ -129,7 +130,10 @@ static err_t push_one(struct store *store, const struct push_ref *ref)
 	if (git_oid_equal(&there, &id))
 		return NULL; /* pushed before this run was interrupted */
 	ERR_TRY(check_expected(ref, &there));
-	return upload_commit(&remote, &id, ref->remote_ref);
+	FAULT_POINT("git.push.before");
+	ERR_TRY(upload_commit(&remote, &id, ref->remote_ref));
+	FAULT_POINT("git.push.after");
+	return NULL;
 }
 
 err_t store_push(struct store *store, const struct push_ref *refs, size_t count)

@@ -22,6 +22,7 @@ struct work_tree;
 struct git_identity {
 	const char *name;
 	const char *email;
+	int64_t time_s; /* Unix time; 0: now */
 };
 
 struct diff_stat {

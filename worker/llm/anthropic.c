@@ -275,6 +275,7 @@ const struct llm_provider anthropic_provider = {
 	.answer_close = "]}",
 	.prefix = make_prefix,
 	.user_message = make_user_message,
+	.stop_of = anthropic_stop_of,
 	.read_message = read_message,
 	.stream = stream,
 };

@@ -26,6 +26,7 @@ void anthropic_stream_freep(struct anthropic_stream **stream);
  * ERR_OUTSIDE_FINAL for other error events */
 err_t anthropic_stream_feed(struct anthropic_stream *stream, const char *data, size_t len);
 bool anthropic_stream_complete(const struct anthropic_stream *stream); /* message_stop was seen */
+enum llm_stop anthropic_stop_of(const char *stop_name);
 
 /** Error of an "error" object {type, message}: which of them may pass. */
 err_t anthropic_error(const json_t *error);

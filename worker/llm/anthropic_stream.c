@@ -254,17 +254,23 @@ static const struct {
 	{"model_context_window_exceeded", LLM_STOP_CONTEXT},
 };
 
+/* Unknown words too: tool calls are found by their blocks. */
+enum llm_stop anthropic_stop_of(const char *stop_name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(stops); i++)
+		if (is(stop_name, stops[i].name))
+			return stops[i].stop;
+	return LLM_STOP_END;
+}
+
 static err_t on_message_stop(struct anthropic_stream *s, const json_t *event)
 {
 	(void)event;
 	struct llm_event end = {.type = LLM_EVENT_END,
-		.stop = LLM_STOP_END, /* unknown words too: tool calls are found by their blocks */
+		.stop = anthropic_stop_of(s->stop),
 		.stop_name = *s->stop ? s->stop : "none",
 		.detail = s->detail,
 		.usage = s->usage};
-	for (size_t i = 0; i < ARRAY_LEN(stops); i++)
-		if (is(s->stop, stops[i].name))
-			end.stop = stops[i].stop;
 	if (!s->begun || s->block)
 		return err_new(ERR_OUTSIDE, "the end of a message that is not whole");
 	ERR_TRY(s->fn(s->arg, &end));

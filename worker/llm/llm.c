@@ -84,6 +84,11 @@ void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_
 	llm->provider->user_message(parts, count, is_first, out);
 }
 
+enum llm_stop llm_stop_of(const struct llm *llm, const char *stop_name)
+{
+	return llm->provider->stop_of(stop_name);
+}
+
 err_t llm_read_message(const struct llm *llm, const char *data, size_t len,
 	struct llm_calls *ret_calls, int *ret_blocks)
 {

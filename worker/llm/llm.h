@@ -101,6 +101,8 @@ struct llm_provider {
 		size_t count, struct buf *out);
 	void (*user_message)(
 		const struct llm_part *parts, size_t count, bool is_first, struct buf *out);
+	/* What the provider's word for an answer's end means. */
+	enum llm_stop (*stop_of)(const char *stop_name);
 	/* Tool calls and number of blocks of a stored message. */
 	err_t (*read_message)(
 		const char *data, size_t len, struct llm_calls *ret_calls, int *ret_blocks);
@@ -140,6 +142,9 @@ err_t llm_prefix(const struct llm *llm, const char *system, const struct llm_too
  * longest */
 void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_t count,
 	bool is_first, struct buf *out);
+
+/** What a stored stop_name means. */
+enum llm_stop llm_stop_of(const struct llm *llm, const char *stop_name);
 
 /** Tool calls and number of content blocks of a stored message. @return ERR_INTERNAL when it is not
  * one */

@@ -10,6 +10,7 @@
 #include "worker/git/store.h"
 #include "worker/journal.h"
 #include "worker/pipeline.h"
+#include "worker/steps/reopen.h"
 
 /* Why npm refused on the base is the repository's matter: no model is asked. */
 static err_t refuse_uninstallable(const json_t *findings)
@@ -50,6 +51,13 @@ static void note_key(struct run_ctx *ctx, const json_t *package)
 	json_object_set_new(state, "dependencies", json_string(key));
 	json_object_set_new(
 		state, "has_lock", json_boolean(package_lock(work_tree_path(ctx->tree)) != NULL));
+}
+
+err_t baseline_reopen(struct run_ctx *ctx)
+{
+	json_auto_t *package = package_load(work_tree_path(ctx->tree));
+	json_auto_t *findings = NULL;
+	return package ? baseline_dependencies(ctx, false, &findings) : NULL;
 }
 
 err_t step_baseline(struct run_ctx *ctx, enum step_next *ret_next)

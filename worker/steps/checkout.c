@@ -8,9 +8,11 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "worker/check/sandbox.h"
+#include "worker/fault.h"
 #include "worker/git/store.h"
 #include "worker/journal.h"
 #include "worker/pipeline.h"
+#include "worker/steps/reopen.h"
 
 struct start {
 	char commit[OID_HEX + 1];
@@ -25,6 +27,7 @@ static err_t find_start(struct run_ctx *ctx, struct store *store, struct start *
 	if (!branch || !base)
 		return err_new(ERR_INTERNAL, "the route names no branch");
 	ERR_TRY(store_fetch(store));
+	FAULT_POINT("git.fetched");
 	err_t e = store_remote_head(store, branch, ret_start->commit);
 	ret_start->branch_existed = !e;
 	if (err_code(e) == ERR_NOT_FOUND)
@@ -48,6 +51,35 @@ static err_t open_tree(struct run_ctx *ctx, struct start *ret_start)
 	return e;
 }
 
+static err_t open_base(struct run_ctx *ctx, struct store *store)
+{
+	char tree[OID_HEX + 1];
+	const char *base = run_state_str(ctx, "checkout.base_commit");
+	if (!base)
+		return err_new(ERR_NOT_FOUND, "the journal names no base commit");
+	const char *commit = run_state_str(ctx, "commit.commit"); /* may have been pushed */
+	err_t e = store_commit_tree(store, base, tree);
+	if (!e && commit)
+		e = store_commit_tree(store, commit, tree);
+	if (err_code(e) == ERR_NOT_FOUND)
+		e = store_fetch(store);
+	ERR_TRY(e);
+	return work_tree_open(store, ctx->run.slot, base, &ctx->tree);
+}
+
+err_t checkout_reopen(struct run_ctx *ctx)
+{
+	struct store *store = NULL;
+	ERR_TRY(store_open(ctx->set, ctx->repo, &store));
+	store_set_alive(store, run_alive_callback, ctx);
+	err_t e = open_base(ctx, store);
+	if (e) {
+		store_close(store);
+		return e;
+	}
+	return sandbox_open(ctx->set, work_tree_path(ctx->tree), &ctx->sandbox);
+}
+
 err_t step_checkout(struct run_ctx *ctx, enum step_next *ret_next)
 {
 	(void)ret_next;
@@ -55,6 +87,7 @@ err_t step_checkout(struct run_ctx *ctx, enum step_next *ret_next)
 	if (!ctx->repo)
 		return err_new(ERR_INTERNAL, "the run has no repository");
 	ERR_TRY(open_tree(ctx, &start));
+	FAULT_POINT("git.tree_open");
 	ERR_TRY(sandbox_open(ctx->set, work_tree_path(ctx->tree), &ctx->sandbox));
 	const char *branch = run_state_str(ctx, "route.branch");
 	const char *from = start.branch_existed ? branch : run_state_str(ctx, "route.base_branch");

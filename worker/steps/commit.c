@@ -7,9 +7,11 @@
 #include "lib/mem.h"
 #include "lib/redact.h"
 #include "lib/text.h"
+#include "worker/fault.h"
 #include "worker/git/store.h"
 #include "worker/journal.h"
 #include "worker/pipeline.h"
+#include "worker/resume.h"
 #include "worker/steps/identity.h"
 
 #define DIFF_MAX ((size_t)8 << 20)
@@ -91,10 +93,13 @@ err_t step_commit(struct run_ctx *ctx, enum step_next *ret_next)
 	if (strcmp(tree, base) == 0)
 		return err_new(ERR_INTERNAL, "there is no change to commit");
 	autofree char *message = make_message(ctx);
-	struct git_identity who = git_identity_of(ctx->set);
+	int64_t began_s = 0;
+	ERR_TRY(resume_step_time(ctx, &began_s));
+	struct git_identity who = git_identity_of(ctx->set, began_s);
 	AUTO(buf_release) struct buf diff = BUF(DIFF_MAX);
 	ERR_TRY(store_diff(store, base, tree, &diff, &stat));
 	ERR_TRY(store_commit(store, tree, parent, message, &who, commit));
+	FAULT_POINT("git.committed");
 	run_state_set(ctx, "commit",
 		json_pack("{s:s, s:s, s:i, s:i, s:i}", "commit", commit, "tree", tree,
 			"files_changed", stat.files_changed, "lines_added", stat.lines_added,

@@ -14,6 +14,7 @@
 #include "worker/steps/fetch_move.h"
 #include "worker/steps/fetch_priority.h"
 #include "worker/steps/fetch_trigger.h"
+#include "worker/steps/reopen.h"
 #include "worker/steps/route.h"
 
 static const char *str(const json_t *issue, const char *member)
@@ -67,6 +68,20 @@ static err_t move(struct run_ctx *ctx, const json_t *issue, enum step_next *ret_
 		line_of(issue)));
 	json_object_set_new(run_state_get(ctx, "fetch"), "moved", json_true());
 	*ret_next = STEP_END;
+	return NULL;
+}
+
+err_t fetch_reopen(struct run_ctx *ctx)
+{
+	const json_t *issue = run_state_get(ctx, "fetch.issue");
+	struct route route;
+	route_decide(ctx->set, issue, &route);
+	if (route.action == ROUTE_NONE)
+		return NULL;
+	ERR_TRY(find_repo(ctx, str(issue, "project_key")));
+	if (ctx->repo->repo_id != ctx->run.repo_id)
+		return err_new(ERR_CONFLICT, "project %s has another repository by now",
+			str(issue, "project_key"));
 	return NULL;
 }
 

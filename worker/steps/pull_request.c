@@ -107,7 +107,9 @@ static err_t extend(struct run_ctx *ctx, const struct pull_request *pr, json_t *
 	AUTO(buf_release) struct buf body = BUF(4 * BODY_MAX);
 	checklist_set(&body, pr->body, ctx->run.issue_key, issue_summary(ctx),
 		!run_state_get(ctx, "salvage"));
-	if (strcmp(body.data, pr->body) != 0 && body.len <= BODY_MAX) {
+	bool is_begun = false;
+	ERR_TRY(outbox_knows(ctx, "pull_request_edit", &is_begun));
+	if ((is_begun || strcmp(body.data, pr->body) != 0) && body.len <= BODY_MAX) {
 		struct effect effect = {
 			.kind = EFFECT_FORGE_PULL_REQUEST_EDIT,
 			.name = "pull_request_edit",
@@ -135,7 +137,11 @@ err_t step_pull_request(struct run_ctx *ctx, enum step_next *ret_next)
 	if (!ctx->forge)
 		ERR_TRY(forge_open(ctx->set, ctx->repo, &ctx->forge));
 	ERR_TRY(run_check_alive(ctx));
-	ERR_TRY(forge_find_pull_request(ctx->forge, run_state_str(ctx, "route.branch"), &pr));
+	bool is_begun = false; /* by this run, before it was interrupted */
+	ERR_TRY(outbox_knows(ctx, "pull_request", &is_begun));
+	if (!is_begun)
+		ERR_TRY(forge_find_pull_request(
+			ctx->forge, run_state_str(ctx, "route.branch"), &pr));
 	ERR_TRY(pr.number ? extend(ctx, &pr, &result) : open_new(ctx, &result));
 	run_state_set(ctx, "pull_request", result);
 	const char *url = run_state_str(ctx, "pull_request.url");

@@ -1,0 +1,77 @@
+/* Kill points of test builds. Reached by FAULT_POINT() in the steps, the agent and the outbox. */
+#include "worker/fault.h"
+
+#ifdef AIRUNNER_FAULTS
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/mem.h"
+#include "lib/text.h"
+
+static struct {
+	char kill_at[128];
+	long left; /* passings until the kill */
+	char trace[512];
+	char file[512]; /* to be removed before the kill; empty: none */
+} fault;
+
+static void read_order(const char *order)
+{
+	const char *colon = strrchr(order, ':');
+	if (text_starts(order, "trace@")) {
+		snprintf(fault.trace, sizeof fault.trace, "%s", order + strlen("trace@"));
+	} else if (text_starts(order, "kill@") && colon) {
+		snprintf(fault.kill_at, sizeof fault.kill_at, "%.*s", (int)(colon - order - 5),
+			order + 5);
+		fault.left = atol(colon + 1);
+	}
+}
+
+void fault_start(const char *issue_key)
+{
+	const char *order = getenv("AIRUNNER_FAULT");
+	if (!order)
+		return;
+	if (!text_starts(order, "dir@")) {
+		read_order(order);
+		return;
+	}
+	AUTO(buf_release) struct buf text = BUF(1024);
+	snprintf(fault.file, sizeof fault.file, "%s/%s", order + strlen("dir@"), issue_key);
+	if (buf_read_file(&text, fault.file))
+		return;
+	text.data[strcspn(text.data, "\n")] = '\0';
+	read_order(text.data);
+}
+
+static void note(const char *name)
+{
+	int fd = open(fault.trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0)
+		abort();
+	dprintf(fd, "%s\n", name);
+	close(fd);
+}
+
+void fault_point(const char *fmt, ...)
+{
+	char name[128];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof name, fmt, ap);
+	va_end(ap);
+	if (*fault.trace)
+		note(name);
+	if (!*fault.kill_at || strcmp(name, fault.kill_at) != 0 || --fault.left > 0)
+		return;
+	if (*fault.file)
+		(void)unlink(fault.file);
+	raise(SIGKILL);
+}
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Named points at which a test build (-DAIRUNNER_FAULTS) kills itself or notes that it passed; in
+ * every other build they are nothing. AIRUNNER_FAULT is
+ *   kill@NAME:N  SIGKILL to itself at the N-th passing of the point NAME
+ *   trace@FILE   each point passed is a line of FILE
+ *   dir@DIR      one of the two, read from the file DIR/ISSUE-KEY when the run is taken up; the
+ * file is removed before the kill, so that the run is killed once
+ */
+#ifndef AIRUNNER_FAULT_H
+#define AIRUNNER_FAULT_H
+
+#ifdef AIRUNNER_FAULTS
+/** Reads AIRUNNER_FAULT for the run of this issue. */
+void fault_start(const char *issue_key);
+void fault_point(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+#define FAULT_START(issue_key) fault_start(issue_key)
+#define FAULT_POINT(...) fault_point(__VA_ARGS__)
+#else
+#define FAULT_START(issue_key) ((void)0)
+#define FAULT_POINT(...) ((void)0)
+#endif
+
+#endif
