@@ -6,6 +6,7 @@
 #include "cgi/intake.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -18,6 +19,7 @@
 
 #define PROJECT_KEY_MAX 32
 #define ISSUE_NUMBER_MAX 18
+#define TIMESTAMP_MAX 1e15 /* ms: beyond it a number is no time */
 #define DEDUPE_INPUT_MAX (4 << 20)
 
 static const char remedy[] =
@@ -125,7 +127,7 @@ static err_t read_json(const json_t *body, struct intake *in)
 	const json_t *timestamp = json_object_get(body, "timestamp");
 	if (!find_key(body, in->issue))
 		return err_new(ERR_BAD_INPUT, "%s", remedy);
-	if (json_is_number(timestamp))
+	if (json_is_number(timestamp) && fabs(json_number_value(timestamp)) < TIMESTAMP_MAX)
 		in->timestamp_ms = (int64_t)json_number_value(timestamp);
 	in->priority = priority_of(body);
 	copy_event(body, in->event);

@@ -25,10 +25,13 @@ static void set_cookie(
 	response_header(res, "Set-Cookie", cookie);
 }
 
-/* A path of ours only: "/…", but not "//host" or "/\host". */
+/* A path of ours only: "/…", but not "//host" or "/\host"; browsers drop controls between them. */
 static bool local_path(const char *path)
 {
-	return path[0] == '/' && path[1] != '/' && !strpbrk(path, "\\\r\n");
+	for (const char *p = path; *p; p++)
+		if (*p == '\\' || (unsigned char)*p < 0x20)
+			return false;
+	return path[0] == '/' && path[1] != '/';
 }
 
 static err_t open_session(struct app *app, const struct request *req, struct response *res,

@@ -172,8 +172,9 @@ static bool unknown_end(enum err_code code)
 static err_t note_failure(const struct sending *s, err_t cause, bool unsure)
 {
 	bool again = err_can_retry(err_code(cause)) || unsure;
+	autofree char *words = redact_str(err_text(cause));
 	return db_exec(s->ctx->db, Q_OUTBOX_FAILED,
-		DB_ARGS(db_str(row_states[again ? ROW_WAITING : ROW_VOID]), db_str(err_text(cause)),
+		DB_ARGS(db_str(row_states[again ? ROW_WAITING : ROW_VOID]), db_str(words),
 			db_i64(unsure), db_str(s->key), db_i64(s->ctx->run.fence)),
 		NULL);
 }

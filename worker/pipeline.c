@@ -9,6 +9,7 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/redact.h"
 #include "worker/claim.h"
 #include "worker/ending.h"
 #include "worker/fault.h"
@@ -73,7 +74,8 @@ static err_t step_begin(struct run_ctx *ctx, const struct step *step, int64_t *r
 static err_t step_end(struct run_ctx *ctx, int64_t id, const char *outcome)
 {
 	json_t *result = json_object_get(ctx->state, ctx->step);
-	autofree char *text = result ? json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	json_auto_t *masked = result ? redact_json(result) : NULL;
+	autofree char *text = masked ? json_dumps(masked, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 	ERR_TRY(db_exec_fenced(ctx->db, Q_STEP_END,
 		DB_ARGS(db_str(outcome), db_str(text), db_i64(id), db_i64(ctx->run.id),
 			db_i64(ctx->run.fence))));
@@ -270,7 +272,7 @@ static enum run_status end_in_trouble(struct run_ctx *ctx, err_t cause)
 	enum run_status status = err_run_end(code) == ERR_END_BLOCKED     ? RUN_BLOCKED
 				 : err_run_end(code) == ERR_END_CANCELLED ? RUN_CANCELLED
 									  : RUN_FAILED;
-	autofree char *reason = xstrdup(err_text(cause));
+	autofree char *reason = redact_str(err_text(cause));
 	autofree char *category = xstrdup(ending_category(ctx, code));
 	ctx->closing = true;
 	keep_work(ctx, code);

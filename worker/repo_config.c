@@ -47,7 +47,8 @@ static bool split_host(const char *rest, char separator, struct address *ret)
 	ret->host = xstrndup(host, (size_t)(end - host));
 	text_lower(ret->host);
 	ret->path = trim_path(end + 1);
-	return ret->path[0] != '\0';
+	return ret->path[0] != '\0' &&
+	       !strchr(ret->path, '@'); /* that was a password with a slash */
 }
 
 static bool parse_address(const char *text, struct address *ret)
@@ -89,11 +90,12 @@ static err_t set_address(struct repo_config *repo, const char *text, bool has_to
 		return NULL;
 	}
 	AUTO(address_release) struct address a;
+	const char *at = strrchr(text, '@'); /* what stands before may be a token */
 	if (!parse_address(text, &a))
 		return err_new(ERR_CONFIG,
-			"repo_ssh \"%s\" is no repository address: write git@host:owner/name, "
+			"repo_ssh \"%s%s\" is no repository address: write git@host:owner/name, "
 			"https://host/owner/name, owner/name or an absolute path",
-			text);
+			at ? "…" : "", at ? at : text);
 	bool ssh = strcmp(a.scheme, "ssh") == 0 && !has_token;
 	repo->transport = ssh ? REPO_SSH : REPO_HTTPS;
 	repo->address = xasprintf("%s/%s", a.host, a.path);

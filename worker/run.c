@@ -64,7 +64,8 @@ void run_state_set(struct run_ctx *ctx, const char *step, json_t *value)
 
 err_t run_check_alive(struct run_ctx *ctx)
 {
-	if (stop_requested)
+	if (stop_requested &&
+		!ctx->closing) /* who closes is nearly done, and is killed when late */
 		return err_new(ERR_STOPPING, "the worker is stopping");
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(

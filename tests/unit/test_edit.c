@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/mem.h"
 #include "worker/agent/edit.h"
@@ -62,6 +63,20 @@ static void an_indentation_that_is_off_unevenly_is_refused(void **state)
 		"does not occur"); /* new text cannot lose two */
 }
 
+static void long_texts_of_like_lines_are_refused_in_time(void **state)
+{
+	(void)state;
+	size_t n = 1 << 21, old_n = 20000;
+	autofree char *content = xmalloc(n + 1), *old_text = xmalloc(old_n + 2);
+	memset(content, '\n', n);
+	memset(old_text, '\n', old_n);
+	content[n] = '\0';
+	strcpy(old_text + old_n, "x");
+	clock_t began = clock();
+	check(content, old_text, "y", NULL, "does not occur");
+	assert_true(clock() - began < 20 * CLOCKS_PER_SEC);
+}
+
 static void failure_names_the_nearest_lines(void **state)
 {
 	(void)state;
@@ -95,6 +110,7 @@ int main(void)
 		cmocka_unit_test(line_ends_of_the_file_are_kept),
 		cmocka_unit_test(an_indentation_that_is_off_alike_is_adapted),
 		cmocka_unit_test(an_indentation_that_is_off_unevenly_is_refused),
+		cmocka_unit_test(long_texts_of_like_lines_are_refused_in_time),
 		cmocka_unit_test(failure_names_the_nearest_lines),
 		cmocka_unit_test(failure_says_when_the_new_text_is_there_already),
 		cmocka_unit_test(senseless_edits_are_refused),

@@ -102,6 +102,9 @@ static void pages_that_are_open_need_no_database(void **state)
 	assert_answer(
 		"airunner-dashboard", "PATH_INFO=/", "", "303 See Other", "Location: /status\r\n");
 	assert_answer("airunner-dashboard", "PATH_INFO=/login", "", "200 OK", "name=\"token\"");
+	/* browsers drop the tab: it would lead to another host after signing in */
+	assert_answer("airunner-dashboard", "PATH_INFO=/login QUERY_STRING=next=%2F%09%2Fevil.org",
+		"", "200 OK", "name=\"next\" value=\"/status\"");
 	assert_answer("airunner-dashboard", "PATH_INFO=/nowhere", "", "404 Not Found",
 		"Content-Type: text/html");
 }

@@ -189,6 +189,13 @@ static void an_old_body_is_refused_and_a_timeless_one_is_not(void **state)
 	assert_int_equal(
 		read_body("{\"issue_key\":\"A-1\",\"timestamp\":1550286678321}"), ERR_NONE);
 	assert_int_equal(in.timestamp_ms, 1550286678321);
+	static const char *const absurd[] = {"-9223372036854775808", "1e300", "-1e300"};
+	for (size_t i = 0; i < ARRAY_LEN(absurd); i++) {
+		autofree char *body =
+			xasprintf("{\"issue_key\":\"A-1\",\"timestamp\":%s}", absurd[i]);
+		assert_int_equal(read_body(body), ERR_NONE);
+		assert_null(intake_check_age(&in, now_ms, 86400));
+	}
 }
 
 static void the_event_is_kept_as_a_plain_word(void **state)

@@ -15,6 +15,7 @@
 #include "lib/redact.h"
 #include "tests/unit/with_db.h"
 #include "worker/outbox.h"
+#include "worker/pipeline.h"
 #include "worker/outbox_effects.h"
 
 static struct settings *set;
@@ -28,6 +29,7 @@ static struct {
 	enum err_code fail[4]; /* of the first sends; ERR_NONE: it works */
 	bool keeps;            /* a failing send had its effect all the same */
 	bool has;              /* the effect is there */
+	const char *says;      /* its words behind "pretended" */
 	char body[200], marker[100];
 } service;
 
@@ -40,7 +42,7 @@ static err_t pretend_send(const struct effect_call *call, json_t **ret_result)
 	snprintf(service.body, sizeof service.body, "%s", body ? body : "");
 	snprintf(service.marker, sizeof service.marker, "%s", call->marker);
 	if (code != ERR_NONE)
-		return err_new(code, "pretended");
+		return err_new(code, "pretended%s", service.says ? service.says : "");
 	*ret_result = json_pack("{s:s}", "id", "sent");
 	return NULL;
 }
@@ -140,6 +142,48 @@ static void secrets_reach_neither_row_nor_service(void **state)
 	assert_string_equal(service.body, "words and [redacted GH_TOKEN]");
 	assert_int_equal(
 		with_db_number(db, "SELECT COUNT(*) FROM outbox WHERE request LIKE '%geheim%'"), 0);
+}
+
+static void secrets_in_a_services_words_do_not_reach_the_row(void **state)
+{
+	(void)state;
+	redact_add("GH_TOKEN", "geheim-geheim");
+	service.fail[0] = ERR_OUTSIDE_FINAL;
+	service.says = " geheim-geheim";
+	assert_int_equal(err_code(comment(NULL)), ERR_OUTSIDE_FINAL);
+	redact_clear();
+	assert_int_equal(with_db_number(db,
+				 "SELECT last_error = 'pretended [redacted GH_TOKEN]' FROM outbox"),
+		1);
+}
+
+static void secrets_do_not_reach_the_reason_of_a_run(void **state)
+{
+	(void)state;
+	redact_add("GH_TOKEN", "geheim-geheim");
+	with_db_sql(db, "INSERT INTO run_steps (run_id, attempt, fence, step) VALUES (7, 2, 4, "
+			"'geheim-geheim')");
+	ctx.run.crashes = 3; /* the reason names the step */
+	ctx.state = json_object();
+	assert_int_equal(pipeline_work(&ctx), RUN_FAILED);
+	json_decref(ctx.state);
+	redact_clear();
+	assert_int_equal(with_db_number(db, "SELECT status = 'failed' AND reason LIKE '%redacted%' "
+					    "AND reason NOT LIKE '%geheim%' AND metrics NOT LIKE "
+					    "'%geheim%' FROM runs"),
+		1);
+}
+
+/* Its work is kept and its issue told; a worker that waits too long kills it. The last test: a
+ * process that is asked to stop stays so. */
+static void a_run_that_is_being_closed_is_not_stopped(void **state)
+{
+	(void)state;
+	run_request_stop();
+	ctx.closing = true;
+	assert_null(run_check_alive(&ctx));
+	ctx.closing = false;
+	assert_int_equal(err_code(run_check_alive(&ctx)), ERR_STOPPING);
 }
 
 static void next_attempt_of_a_run_is_another_effect(void **state)
@@ -314,6 +358,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(effect_is_stored_sent_once_and_done),
 		TEST(secrets_reach_neither_row_nor_service),
+		TEST(secrets_in_a_services_words_do_not_reach_the_row),
+		TEST(secrets_do_not_reach_the_reason_of_a_run),
 		TEST(next_attempt_of_a_run_is_another_effect),
 		TEST(lost_fence_sends_nothing),
 		TEST(fence_lost_between_storing_and_sending_sends_nothing),
@@ -327,6 +373,7 @@ int main(void)
 		TEST(final_refusal_voids_the_row),
 		TEST(unknown_end_keeps_the_row_until_send_until),
 		TEST(harmless_effect_is_repeated_without_a_look),
+		TEST(a_run_that_is_being_closed_is_not_stopped),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

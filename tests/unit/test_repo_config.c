@@ -48,6 +48,21 @@ static const struct {
 	{"file:///srv/git/n.git", "", "/srv/git/n.git", "/srv/git/n.git", "", "", REPO_LOCAL},
 };
 
+static void a_token_in_a_wrong_address_is_not_repeated(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"https://x:s3cret-token@github.com",
+		"https://x:s3cret/token@github.com/o/n", "x:s3cret-token@github.com/o/n",
+		"https://s3cret-token@/o/n"};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct repo_configs configs AUTO(repo_configs_release) = {0};
+		err_t e = load(texts[i], "", "/no/such/file", &configs);
+		assert_int_equal(err_code(e), ERR_CONFIG);
+		assert_null(strstr(err_text(e), "s3cret"));
+		assert_non_null(strstr(err_text(e), "no repository address"));
+	}
+}
+
 static void every_spelling_of_an_address_is_one(void **state)
 {
 	(void)state;
@@ -145,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_spelling_of_an_address_is_one),
+		cmocka_unit_test(a_token_in_a_wrong_address_is_not_repeated),
 		cmocka_unit_test(nonsense_is_refused_with_the_remedy),
 		cmocka_unit_test(repos_json_maps_projects),
 		cmocka_unit_test(repos_json_mistakes_are_named),

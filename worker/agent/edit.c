@@ -7,8 +7,9 @@
 
 #include "lib/mem.h"
 
-#define MAX_NAMED 8    /* places named when a text occurs more than once */
-#define MAX_NEAREST 12 /* lines shown as nearest */
+#define MAX_NAMED 8     /* places named when a text occurs more than once */
+#define MAX_SHIFTED 200 /* lines of an old text that is also looked for at other depths */
+#define MAX_NEAREST 12  /* lines shown as nearest */
 
 struct line {
 	const char *s;
@@ -147,7 +148,8 @@ static bool replace_shifted(const struct edit *e, struct buf *out, struct buf *w
 	AUTO(lines_release) struct lines old = split(e->old_text);
 	struct shift shift = {0}, found = {0};
 	size_t at = 0, matches = 0;
-	for (size_t i = 0; old.count > 0 && i + old.count <= file.count; i++) {
+	bool few = old.count > 0 && old.count <= MAX_SHIFTED;
+	for (size_t i = 0; few && i + old.count <= file.count; i++) {
 		if (match_at(&file, i, &old, &shift))
 			at = i, found = shift, matches++;
 	}
