@@ -19,6 +19,7 @@ static struct {
 	long left; /* passings until the kill */
 	char trace[512];
 	char file[512]; /* to be removed before the kill; empty: none */
+	char rest[512]; /* what stays of it */
 } fault;
 
 static void read_order(const char *order)
@@ -46,7 +47,9 @@ void fault_start(const char *issue_key)
 	snprintf(fault.file, sizeof fault.file, "%s/%s", order + strlen("dir@"), issue_key);
 	if (buf_read_file(&text, fault.file))
 		return;
-	text.data[strcspn(text.data, "\n")] = '\0';
+	size_t line = strcspn(text.data, "\n");
+	snprintf(fault.rest, sizeof fault.rest, "%s", text.data + line + (text.data[line] == '\n'));
+	text.data[line] = '\0';
 	read_order(text.data);
 }
 
@@ -57,6 +60,15 @@ static void note(const char *name)
 		abort();
 	dprintf(fd, "%s\n", name);
 	close(fd);
+}
+
+static void shorten_file(void)
+{
+	AUTO(buf_release) struct buf rest = BUF(sizeof fault.rest);
+	buf_adds(&rest, fault.rest);
+	if (*fault.file && (*fault.rest ? buf_write_file(&rest, fault.file, 0600) != NULL
+					: unlink(fault.file) != 0))
+		abort();
 }
 
 void fault_point(const char *fmt, ...)
@@ -70,8 +82,7 @@ void fault_point(const char *fmt, ...)
 		note(name);
 	if (!*fault.kill_at || strcmp(name, fault.kill_at) != 0 || --fault.left > 0)
 		return;
-	if (*fault.file)
-		(void)unlink(fault.file);
+	shorten_file();
 	raise(SIGKILL);
 }
 #endif

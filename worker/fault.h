@@ -3,8 +3,9 @@
  * every other build they are nothing. AIRUNNER_FAULT is
  *   kill@NAME:N  SIGKILL to itself at the N-th passing of the point NAME
  *   trace@FILE   each point passed is a line of FILE
- *   dir@DIR      one of the two, read from the file DIR/ISSUE-KEY when the run is taken up; the
- * file is removed before the kill, so that the run is killed once
+ *   dir@DIR      one of the two, read from the first line of the file DIR/ISSUE-KEY when the run is
+ *                taken up; the line is removed before the kill (with the last one the file), so
+ *                that a run is killed once for each line
  */
 #ifndef AIRUNNER_FAULT_H
 #define AIRUNNER_FAULT_H

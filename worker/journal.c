@@ -56,6 +56,7 @@ static err_t artifact_part(
 {
 	uLongf packed_len = compressBound(n);
 	autofree unsigned char *packed = xmalloc(packed_len);
+	FAULT_POINT("artifact.%s", kind);
 	if (compress2(packed, &packed_len, (const unsigned char *)p, n, 6) != Z_OK)
 		return err_new(ERR_INTERNAL, "compress artifact %s", name);
 	return db_exec_fenced(ctx->db, Q_ARTIFACT_ADD,

@@ -2,7 +2,7 @@
 // it up again, and what exists at the stand-ins is counted. The points are those that a whole run
 // passes; `make test` tries a seeded sample of them within a time box, `make soak` (SOAK=1) all.
 // KILL_SEED chooses another sample, KILL_POINTS="name:n,…" certain points.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { git } from '../sample/sample.mjs';
 import { STATE, assert, bash, create, finish, finishTests, sleep, test, tinyProject, until, use, world } from './harness.mjs';
@@ -28,23 +28,26 @@ await until('the worker knows its repositories', 10000, async () => (
 const WRONG = 'exports.answer = () => 41;\n';
 const RIGHT = 'exports.answer = () => 42;\n';
 /** Reads, runs a command, breaks the test, and is healed. */
-const turns = [
+const turnsFor = (key) => [
 	{ text: 'I look.', tools: [{ name: 'view', input: { path: 'src.js' } }, { name: 'grep', input: { pattern: 'answer' } }] },
 	bash('node --version; echo made >made.txt'),
-	{ tools: [{ name: 'create', input: { path: 'notes.md', text: 'A note.\n' } }, { name: 'str_replace', input: { path: 'notes.md', old: 'A note', new: 'Two notes' } }] },
+	{ tools: [{ name: 'create', input: { path: 'notes.md', text: `A note for ${key}.\n` } }, { name: 'str_replace', input: { path: 'notes.md', old: 'A note', new: 'Two notes' } }] },
+	{ tools: [{ name: 'grep', input: { pattern: 'note' } }, { name: 'bash', input: { command: 'git status 2>&1; cat notes.md' } }] },
 	create('src.js', WRONG),
 	finish('Changed the answer.'),
+	{ tools: [{ name: 'view', input: { path: 'test.js' } }, { name: 'bash', input: { command: 'node --test test.js; true' } }] },
 	use('create', { path: 'src.js', text: RIGHT }, 'The answer is 42 after all.'),
+	bash('node --test test.js'),
 	finish('Added notes; the answer is as before.'),
 ];
 
 let count = 1000;
 /** Has a run worked with these orders; answers what is needed to judge it. */
-async function work(lane, order) {
+async function work(lane, order, killed = async () => {}) {
 	count += 1;
 	const key = `${lane}-${count}`;
 	const file = join(faults, key);
-	await w.script(key, turns);
+	await w.script(key, turnsFor(key));
 	await w.issue(key);
 	writeFileSync(file, `${order}\n`);
 	const id = await w.assign(key);
@@ -53,6 +56,7 @@ async function work(lane, order) {
 	while (Date.now() < end) {
 		[row] = await w.sql(`SELECT status, reason, crashes, fence FROM runs WHERE id = ${id}`);
 		if (!['queued', 'running'].includes(row.status)) break;
+		await killed({ id, key, file, row });
 		// What a dead process was sending is looked up after 30 s; nobody needs to wait so long here.
 		await w.sql(`UPDATE outbox SET send_until = NOW(3) WHERE run_id = ${id} AND state = 'sending' AND fence < (SELECT fence FROM runs WHERE id = ${id})`);
 		await sleep(100);
@@ -86,7 +90,7 @@ async function judge({ lane, key, id, order, row }) {
 	if (wrong.every((text) => !text.startsWith('branch'))) {
 		expect('commits', git(bare, 'rev-list', '--count', `main..${branch}`), '1');
 		expect('files', git(bare, 'diff', '--name-only', 'main', branch), 'made.txt\nnotes.md');
-		expect('note', git(bare, 'show', `${branch}:notes.md`), 'Two notes.');
+		expect('note', git(bare, 'show', `${branch}:notes.md`), `Two notes for ${key}.`);
 	}
 	const pulls = (await w.requests('?service=github&method=POST'))
 		.filter((r) => /\/pulls$/.test(r.path) && r.status === 201 && JSON.stringify(r.body).includes(branch));
@@ -94,13 +98,14 @@ async function judge({ lane, key, id, order, row }) {
 	const open = await w.sql(`SELECT effect_key, state FROM outbox WHERE run_id = ${id} AND state <> 'done'`);
 	expect('open outbox rows', JSON.stringify(open), '[]');
 	// Killed between the answer and its row: nobody can know that it was received.
-	const lost = order.startsWith('kill@llm.received:') ? 1 : 0;
+	const lost = /^kill@(llm\.received|http\.anthropic\.after):/.test(order) ? 1 : 0;
 	expect('answers asked for twice', await askedTwice(key), lost);
 	return wrong;
 }
 
 let points = [];
 await test('a run that is not killed passes named points and ends well', async () => {
+	await Promise.all(LANES.map((lane) => work(lane, ''))); // then dependencies and baselines are there
 	const trace = join(faults, 'trace');
 	writeFileSync(trace, '');
 	const ran = await work(LANES[0], `trace@${trace}`);
@@ -149,6 +154,52 @@ await test('a run killed at any of them converges, with every effect once and no
 		+ `${((Date.now() - began) / 1000).toFixed(1)} s, a run ${(took[took.length >> 1] / 1000).toFixed(1)} s in the median, ${(took.at(-1) / 1000).toFixed(1)} s at most`);
 	assert.deepEqual(bad, []);
 	assert.ok(took.length >= Math.min(wanted.length, 6), `only ${took.length} runs within the time box`);
+});
+
+await test('killed again while it is put in order it goes on all the same', async () => {
+	const bad = [];
+	const firsts = SOAK ? ['step.baseline.ended:1', 'tool.bash.noted:1', 'tools.stored:3', 'step.edit.ended:1', 'step.test.begun:2', 'git.committed:1', 'git.push.after:2']
+		: ['tools.stored:3', 'git.push.after:1'];
+	for (const [i, first] of firsts.entries()) {
+		const second = i % 2 === 0 ? 'resume.tree_open:1' : 'resume.tree_set:1';
+		const ran = await work(LANES[0], `kill@${first}\nkill@${second}`);
+		const wrong = [...await judge(ran), ...(ran.fired ? [] : ['a point was not reached'])];
+		if (wrong.length > 0) bad.push(`${first}, ${second} (run ${ran.id}): ${wrong.join('; ')}`);
+	}
+	assert.deepEqual(bad, []);
+});
+
+await test('a run that crashes its worker three times in a step fails and names the step', async () => {
+	const ran = await work(LANES[0], Array(4).fill('kill@step.verify.begun:1').join('\n'));
+	assert.equal(ran.row.status, 'failed');
+	assert.match(ran.row.reason, /crashed 3 times in step verify/);
+	assert.equal(lines(readFileSync(join(faults, ran.key), 'utf8')).length, 1, 'kills that are left');
+	const comments = (await w.comments(ran.key)).filter((text) => text.includes(`run ${ran.id} ·`));
+	assert.equal(comments.length, 1, 'the person is told once');
+	assert.match(comments[0], /step verify/);
+});
+
+await test('crashes in different steps do not add up', async () => {
+	const orders = ['step.baseline.begun:1', 'step.context.begun:1', 'step.edit.begun:1', 'step.verify.begun:1', 'step.commit.begun:1'];
+	const ran = await work(LANES[0], orders.map((point) => `kill@${point}`).join('\n'));
+	assert.deepEqual([...await judge(ran), ...(ran.fired ? [] : ['a point was not reached'])], []);
+});
+
+await test('where the snapshots are on another machine the edit begins anew from the base', async () => {
+	const { workdir } = w.repos[LANES[1]];
+	let paused = false;
+	const ran = await work(LANES[1], 'kill@step.verify.begun:1', async ({ file, row }) => {
+		if (!paused) {
+			paused = true;
+			await w.sql('UPDATE repos SET paused = 1');
+		}
+		if (row.status !== 'queued' || existsSync(file)) return;
+		rmSync(workdir, { recursive: true, force: true });
+		await w.sql('UPDATE repos SET paused = 0');
+	});
+	const events = await w.events(ran.id);
+	assert.ok(events.some((e) => /is not on this machine/.test(e.message)), events.map((e) => e.message).join('\n'));
+	assert.deepEqual((await judge(ran)).filter((text) => !text.startsWith('answers asked for twice')), []);
 });
 
 await finishTests();

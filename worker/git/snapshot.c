@@ -10,8 +10,9 @@
 
 #include "lib/mem.h"
 #include "lib/text.h"
-#include "worker/git/tree_files.h"
+#include "worker/fault.h"
 #include "worker/git/path_rule.h"
+#include "worker/git/tree_files.h"
 #include "worker/git/work_tree_private.h"
 
 #define FILE_MAX ((size_t)50 << 20)
@@ -136,6 +137,7 @@ static err_t write_snapshot(struct snapshot *snapshot, char ret_tree[OID_HEX + 1
 	if (rc < 0)
 		return store_error(rc, "write the snapshot");
 	git_oid_tostr(ret_tree, OID_HEX + 1, &id);
+	FAULT_POINT("git.snapshot");
 	return NULL;
 }
 

@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/text.h"
+#include "worker/fault.h"
 #include "worker/git/tree_files.h"
 
 err_t work_tree_diff(struct work_tree *tree, git_index *index, git_diff **ret_diff)
@@ -133,6 +134,7 @@ static err_t checkout(struct work_tree *tree, const char *tree_id)
 	rc = git_checkout_tree(tree->repo, (const git_object *)target, &options);
 	if (rc < 0)
 		return store_error(rc, "check out into %s", tree->path);
+	FAULT_POINT("git.restored");
 	return remove_nested(tree, is);
 }
 
