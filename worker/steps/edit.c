@@ -115,6 +115,8 @@ static err_t report_progress(struct run_ctx *ctx, const struct agent_result *res
 static void keep_result(struct run_ctx *ctx, const struct agent_result *r)
 {
 	json_t *question = r->question ? text_json(r->question) : json_null();
+	if (!run_state_get(ctx, "edit"))
+		run_state_set(ctx, "edit", json_object());
 	/* the agent's own notes stay */
 	json_object_update_new(run_state_get(ctx, "edit"),
 		json_pack("{s:s,s:s,s:o,s:o,s:i}", "end", ends[r->end], "tree", r->tree, "summary",
