@@ -370,17 +370,20 @@ UPDATE run_steps SET ended_at = NOW(3), outcome = ? WHERE run_id = ? AND fence =
 UPDATE run_steps SET result = ?
 WHERE run_steps.id = ? AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
 
--- The journal of an attempt, in the order in which its steps began.
+-- The journal of an attempt, in the order in which its steps began; with that of those before it
+-- when a retry continues them (base_attempt).
 -- name: steps_of_attempt
 -- in: run_id, attempt
 -- out: step, round, outcome, result
-SELECT step, round, IFNULL(outcome, '') AS outcome, result FROM run_steps WHERE run_id = ? AND attempt = ? ORDER BY id;
+SELECT step, round, IFNULL(outcome, '') AS outcome, result FROM run_steps
+WHERE run_id = ? AND attempt BETWEEN (SELECT base_attempt FROM runs WHERE runs.id = run_steps.run_id) AND ? ORDER BY id;
 
 -- When a step of this attempt began first: the one time that its repeats use too.
 -- name: step_first_began
 -- in: run_id, attempt, step
 -- out: began
-SELECT UNIX_TIMESTAMP(MIN(began_at)) DIV 1 AS began FROM run_steps WHERE run_id = ? AND attempt = ? AND step = ?;
+SELECT UNIX_TIMESTAMP(MIN(began_at)) DIV 1 AS began FROM run_steps
+WHERE run_id = ? AND attempt BETWEEN (SELECT base_attempt FROM runs WHERE runs.id = run_steps.run_id) AND ? AND step = ?;
 
 -- FENCED. A step ended: the worker does not crash in it again and again.
 -- name: run_crashes_clear

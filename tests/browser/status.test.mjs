@@ -49,5 +49,32 @@ for (const colorScheme of ['light', 'dark']) {
 	}
 }
 
+await test('the buttons of a run\'s page cancel and retry it, and the page shows so', async () => {
+	const context = await browser.newContext({ colorScheme: 'light', viewport: { width: 1280, height: 900 } });
+	const problems = [];
+	const page = await context.newPage();
+	page.on('pageerror', (error) => problems.push(error.message));
+	page.on('dialog', (dialog) => dialog.accept());
+	await page.goto(await w.signinLink(), { waitUntil: 'load' });
+	const [{ id }] = await w.sql("SELECT id FROM runs WHERE issue_key = 'GOOD-3'");
+	await page.goto(`${w.url}/runs/${id}`, { waitUntil: 'load' });
+	await page.click('#act-cancel');
+	await page.waitForSelector('h1 .badge.cancelled', { timeout: 5000 });
+	assert.equal(await page.locator('#act-cancel').count(), 0);
+	await page.screenshot({ path: join(shots, 'run-cancelled.png'), fullPage: true });
+	await page.click('#act-retry');
+	await page.waitForSelector('h1 .badge.queued', { timeout: 5000 });
+	const { violations } = await new AxeBuilder({ page }).withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']).analyze();
+	assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(' ')}`), []);
+	assert.deepEqual(problems, []);
+	await context.close();
+	const plain = await browser.newContext({ javaScriptEnabled: false });
+	const still = await plain.newPage();
+	await still.goto(await w.signinLink(), { waitUntil: 'load' });
+	await still.goto(`${w.url}/runs/${id}`, { waitUntil: 'load' });
+	assert.equal(await still.locator('#act-cancel').isVisible(), false);
+	await plain.close();
+});
+
 await browser.close();
 await finishTests();

@@ -107,6 +107,21 @@ await test('a run in a command ends within two seconds, sandbox included, and it
 	assert.equal((await w.waitRun(id)).status, 'completed');
 });
 
+await test('a retry that continues goes on in the same conversation', async () => {
+	await w.script('ONE-9', [create('kept.md', 'x\n'), { ...finish(), fault: { kind: 'stall', seconds: 3600, after_bytes: 200 } }]);
+	const asked = async () => (await w.requests('?service=anthropic')).filter((r) => JSON.stringify(r.body).includes('ONE-9')).length;
+	const id = await cancelled('ONE-9', w.repos.ONE, async () => await asked() === 2);
+	const answers = () => w.sql(`SELECT COUNT(*) AS n, MAX(conv) AS convs FROM run_messages WHERE run_id = ${id} AND role = 'assistant'`).then(([row]) => ({ ...row }));
+	assert.deepEqual(await answers(), { n: '1', convs: '1' });
+	assert.equal((await act(id, 'retry', { mode: 'continue' })).status, 200);
+	const run = await w.waitRun(id);
+	assert.equal(run.status, 'completed', run.last_error);
+	assert.match(JSON.stringify(run.events), /Goes on with step edit/);
+	assert.deepEqual(await answers(), { n: '2', convs: '1' }); // the first was not asked for again
+	assert.equal(await asked(), 3);
+	assert.match(git(w.repos.ONE.bare, 'ls-tree', '--name-only', 'ai/one-9'), /kept\.md/);
+});
+
 await test('a run whose tests hang ends within two seconds', async () => {
 	await w.script('HANG-1', goodTurns());
 	await cancelled('HANG-1', w.repos.HANG, running('sleep 3599'));

@@ -12,6 +12,8 @@
 #include "tests/unit/canned.h"
 #include "worker/http.h"
 #include "worker/jira/jira.h"
+#include "worker/jira/search.h"
+#include "worker/steps/route.h"
 
 #define MAX_REPLIES 8
 
@@ -121,6 +123,54 @@ static void issue_has_parent_comments_of_all_pages_and_text(void **state)
 	assert_true(json_is_false(json_object_get(json_array_get(comments, 0), "own")));
 	assert_true(json_is_true(json_object_get(json_array_get(comments, 1), "own")));
 	assert_string_equal(at(json_array_get(comments, 1), "body"), "words\n\nsecond");
+}
+
+static void newest_change_is_the_last_that_is_not_ours(void **state)
+{
+	(void)state;
+	reply(200, "{\"id\":\"1\",\"key\":\"MW-3\",\"fields\":{},\"changelog\":{\"histories\":["
+		   "{\"id\":\"9\",\"author\":{\"accountId\":\"ai-1\"}},{\"id\":\"8\"},"
+		   "{\"id\":\"7\",\"author\":{\"accountId\":\"u-2\"}}]}}");
+	reply(200, "{\"total\":0,\"comments\":[]}");
+	open_site();
+	json_auto_t *issue = NULL;
+	assert_null(jira_issue(site.jira, "MW-3", &issue));
+	assert_non_null(strstr(canned_request(site.server, 0), "expand=changelog"));
+	assert_string_equal(at(issue, "newest_change"), "8");
+}
+
+static void search_reads_all_pages_in_the_shape_of_routing(void **state)
+{
+	(void)state;
+	reply(200,
+		"{\"nextPageToken\":\"t2\",\"issues\":[{\"id\":\"1\",\"key\":\"MW-3\",\"fields\":{"
+		"\"issuetype\":{\"name\":\"Sub-task\",\"subtask\":true,\"hierarchyLevel\":-1},"
+		"\"status\":{\"name\":\"In Progress\"},\"assignee\":{\"accountId\":\"ai-1\"},"
+		"\"labels\":[\"x\"],\"parent\":{\"key\":\"MW-1\"},\"updated\":\"now\"}}]}");
+	reply(200, "{\"issues\":[{\"id\":\"2\",\"key\":\"MW-4\",\"fields\":{}},{\"id\":\"3\"}]}");
+	open_site();
+	json_auto_t *issues = NULL;
+	assert_null(jira_search(site.jira, "assignee = \"ai-1\"", &issues));
+	assert_asked(0, "POST /rest/api/3/search/jql", "\"jql\":\"assignee = \\\"ai-1\\\"\"");
+	assert_null(strstr(canned_request(site.server, 0), "nextPageToken"));
+	assert_asked(1, "POST /rest/api/3/search/jql", "\"nextPageToken\":\"t2\"");
+	assert_int_equal(json_array_size(issues), 2);
+	const json_t *first = json_array_get(issues, 0);
+	struct route route;
+	route_decide(site.set, first, &route);
+	assert_int_equal(route.action, ROUTE_STORY_BRANCH);
+	assert_string_equal(at(first, "updated"), "now");
+	assert_string_equal(at(first, "project_key"), "MW");
+}
+
+static void orders_are_in_the_statuses_of_the_routes(void **state)
+{
+	(void)state;
+	const char *statuses[ROUTE_ORDERS_MAX];
+	open_site();
+	assert_int_equal(route_orders(site.set, statuses), 2);
+	assert_string_equal(statuses[0], "In Progress");
+	assert_string_equal(statuses[1], "Selected for Development");
 }
 
 static void issue_that_is_not_there_is_named(void **state)
@@ -305,6 +355,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(issue_has_parent_comments_of_all_pages_and_text),
+		TEST(newest_change_is_the_last_that_is_not_ours),
+		TEST(search_reads_all_pages_in_the_shape_of_routing),
+		TEST(orders_are_in_the_statuses_of_the_routes),
 		TEST(issue_that_is_not_there_is_named),
 		TEST(refused_account_names_the_two_settings),
 		TEST(answer_that_is_a_page_is_not_taken_for_an_issue),
