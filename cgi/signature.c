@@ -1,4 +1,5 @@
-/* The check of a webhook's sender. Called by the webhook route (cgi/webhook.c) before anything of the body is looked at. */
+/* The check of a webhook's sender. Called by the webhook route (cgi/webhook.c) before anything of
+ * the body is looked at. */
 #include "cgi/signature.h"
 
 #include <stdbool.h>

@@ -8,9 +8,10 @@
  *   if (db_rows_next(rows)) issue = db_rows_str(rows, "issue_key");
  *   db_rows_free(rows);
  *
- * Errors: ERR_DB_AWAY (2002, 2006, 2013: reconnect by db_reconnect()), ERR_DB_UNSURE (the same during COMMIT),
- * ERR_DB_DUPLICATE (1062), ERR_DB_RETRY (1213, 1205; the transaction is rolled back), ERR_DB else.
- * Isolation READ COMMITTED, utf8mb4, time zone +00:00, strict SQL mode. No automatic reconnect.
+ * Errors: ERR_DB_AWAY (2002, 2006, 2013: reconnect by db_reconnect()), ERR_DB_UNSURE (the same
+ * during COMMIT), ERR_DB_DUPLICATE (1062), ERR_DB_RETRY (1213, 1205; the transaction is rolled
+ * back), ERR_DB else. Isolation READ COMMITTED, utf8mb4, time zone +00:00, strict SQL mode. No
+ * automatic reconnect.
  */
 #ifndef AIRUNNER_DB_H
 #define AIRUNNER_DB_H
@@ -52,7 +53,8 @@ static inline struct db_arg db_null(void)
 #define DB_ARGS(...) ((const struct db_arg[]){__VA_ARGS__, {.type = DB_END}})
 #define DB_NO_ARGS ((const struct db_arg[]){{.type = DB_END}})
 
-/** Connects with the settings AIRUNNER_DB_*. @return ERR_DB_AWAY, ERR_CONFIG (access denied, unknown database) */
+/** Connects with the settings AIRUNNER_DB_*. @return ERR_DB_AWAY, ERR_CONFIG (access denied,
+ * unknown database) */
 err_t db_open(const struct settings *set, struct db **ret_db);
 void db_close(struct db *db);
 void db_closep(struct db **db);
@@ -60,10 +62,12 @@ void db_closep(struct db **db);
 /** Drops the connection and makes a new one; prepared statements are made anew when used. */
 err_t db_reconnect(struct db *db);
 
-/** Runs a statement without result set (or whose result is not wanted). ret_affected may be NULL. */
+/** Runs a statement without result set (or whose result is not wanted). ret_affected may be NULL.
+ */
 err_t db_exec(struct db *db, enum query q, const struct db_arg *args, int64_t *ret_affected);
 
-/** The same, and affected rows must be one or more, else ERR_FENCE: for writes whose WHERE proves the fence. */
+/** The same, and affected rows must be one or more, else ERR_FENCE: for writes whose WHERE proves
+ * the fence. */
 err_t db_exec_fenced(struct db *db, enum query q, const struct db_arg *args);
 
 /** Id made by the last INSERT of this connection. */
@@ -75,11 +79,12 @@ err_t db_query(struct db *db, enum query q, const struct db_arg *args, struct db
 bool db_rows_next(struct db_rows *rows); /* false after the last; first call gives the first row */
 size_t db_rows_count(const struct db_rows *rows);
 
-/** Values of the current row by column name; an unknown name aborts. Borrowed until db_rows_free(). */
+/** Values of the current row by column name; an unknown name aborts. Borrowed until db_rows_free().
+ */
 bool db_rows_null(const struct db_rows *rows, const char *column);
-int64_t db_rows_i64(const struct db_rows *rows, const char *column);      /* 0 when NULL */
+int64_t db_rows_i64(const struct db_rows *rows, const char *column); /* 0 when NULL */
 double db_rows_double(const struct db_rows *rows, const char *column);
-const char *db_rows_str(const struct db_rows *rows, const char *column);  /* NULL when NULL */
+const char *db_rows_str(const struct db_rows *rows, const char *column); /* NULL when NULL */
 const void *db_rows_blob(const struct db_rows *rows, const char *column, size_t *ret_len);
 void db_rows_free(struct db_rows *rows);
 void db_rows_freep(struct db_rows **rows);

@@ -19,11 +19,11 @@ static inline void mem_autofree(void *p)
 /** Calls type_release() or the like at the end of the scope: AUTO(buf) struct buf b. */
 #define AUTO(fn) __attribute__((cleanup(fn)))
 
-#define take(pp)                                                                                   \
-	({                                                                                         \
-		__auto_type take_ = *(pp);                                                         \
-		*(pp) = NULL;                                                                      \
-		take_;                                                                             \
+#define take(pp) \
+	({ \
+		__auto_type take_ = *(pp); \
+		*(pp) = NULL; \
+		take_; \
 	})
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -31,7 +31,7 @@ static inline void mem_autofree(void *p)
 void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
-char *xstrdup(const char *s);                  /* NULL gives NULL */
+char *xstrdup(const char *s); /* NULL gives NULL */
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -1,4 +1,5 @@
-/* Schema migrations sql/migrate/NNN_name.sql: applied in order under a lock, recorded with a checksum. */
+/* Schema migrations sql/migrate/NNN_name.sql: applied in order under a lock, recorded with a
+ * checksum. */
 #ifndef AIRUNNER_MIGRATE_H
 #define AIRUNNER_MIGRATE_H
 

@@ -1,7 +1,7 @@
 /*
- * The queue as the worker sees it: claim, lease, close, requeue. Every change is one transaction that
- * locks the repository's row first; the UNIQUE keys of `runs` are what keeps one running run per
- * slot and line.
+ * The queue as the worker sees it: claim, lease, close, requeue. Every change is one transaction
+ * that locks the repository's row first; the UNIQUE keys of `runs` are what keeps one running run
+ * per slot and line.
  */
 #ifndef AIRUNNER_CLAIM_H
 #define AIRUNNER_CLAIM_H
@@ -13,8 +13,8 @@
 
 /**
  * Claims the next run for this worker and marks it running.
- * Order: priority (1 urgent … 4 low), queue position, the repository's last claim, id; busy repositories
- * and lines are passed over. USE_SMART_QUEUE=false: id alone.
+ * Order: priority (1 urgent … 4 low), queue position, the repository's last claim, id; busy
+ * repositories and lines are passed over. USE_SMART_QUEUE=false: id alone.
  *
  * @param worker   worker name, at most 64 bytes
  * @param ret_run  owned by the caller (run_release); id 0 when nothing waits
@@ -27,17 +27,19 @@ err_t run_claim(struct db *db, const struct settings *set, const char *worker, s
  * @return ERR_NOT_FOUND, ERR_CONFLICT (not queued, or its
  *         repository or line is busy)
  */
-err_t run_claim_id(struct db *db, const char *worker, int64_t id,
-	int64_t lease_s, struct run *ret_run);
+err_t run_claim_id(
+	struct db *db, const char *worker, int64_t id, int64_t lease_s, struct run *ret_run);
 
-/** Reads a run that was claimed before. @return ERR_NOT_FOUND, ERR_FENCE (claimed anew meanwhile) */
+/** Reads a run that was claimed before. @return ERR_NOT_FOUND, ERR_FENCE (claimed anew meanwhile)
+ */
 err_t run_load(struct db *db, int64_t id, int64_t fence, struct run *ret_run);
 
 /** Ends a run. @param metrics JSON text or NULL. @return ERR_FENCE when it is not ours any more */
 err_t run_close(struct db *db, const struct run *run, enum run_status status, const char *reason,
 	const char *category, const char *metrics);
 
-/** Ends a run whose issue has a newer one in the queue; for the trigger key it has worked nothing. */
+/** Ends a run whose issue has a newer one in the queue; for the trigger key it has worked nothing.
+ */
 err_t run_give_way(struct db *db, const struct run *run);
 
 /**

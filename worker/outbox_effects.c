@@ -1,6 +1,6 @@
 /*
- * The table of effects: what is called at Jira and at the forge. Called by outbox.c, which keeps the
- * order of storing, sending and looking up.
+ * The table of effects: what is called at Jira and at the forge. Called by outbox.c, which keeps
+ * the order of storing, sending and looking up.
  */
 #include "worker/outbox_effects.h"
 
@@ -25,8 +25,8 @@ static json_t *with_id(const char *id)
 static err_t comment_send(const struct effect_call *call, json_t **ret_result)
 {
 	autofree char *id = NULL;
-	ERR_TRY(jira_comment_add(call->ctx->jira, call->issue_key, str(call, "body_markdown"),
-		call->marker, &id));
+	ERR_TRY(jira_comment_add(
+		call->ctx->jira, call->issue_key, str(call, "body_markdown"), call->marker, &id));
 	*ret_result = with_id(id);
 	return NULL;
 }
@@ -81,7 +81,8 @@ static json_t *pull_request_json(const struct pull_request *pr)
 
 static err_t need_forge(const struct effect_call *call)
 {
-	return call->ctx->forge ? NULL : err_new(ERR_INTERNAL, "no forge is open for %s", call->issue_key);
+	return call->ctx->forge ? NULL
+				: err_new(ERR_INTERNAL, "no forge is open for %s", call->issue_key);
 }
 
 static err_t pull_request_send(const struct effect_call *call, json_t **ret_result)
@@ -110,9 +111,10 @@ static err_t pull_request_edit_send(const struct effect_call *call, json_t **ret
 	ERR_TRY(need_forge(call));
 	AUTO(pull_request_release) struct pull_request pr = {0};
 	json_int_t number = json_integer_value(json_object_get(call->request, "number"));
-	ERR_TRY(forge_edit_pull_request(call->ctx->forge, number, str(call, "title"),
-		str(call, "body"), &pr));
-	*ret_result = json_pack("{s:I, s:o}", "number", number, "url", text_json(pr.url ? pr.url : ""));
+	ERR_TRY(forge_edit_pull_request(
+		call->ctx->forge, number, str(call, "title"), str(call, "body"), &pr));
+	*ret_result =
+		json_pack("{s:I, s:o}", "number", number, "url", text_json(pr.url ? pr.url : ""));
 	return NULL;
 }
 

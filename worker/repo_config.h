@@ -12,15 +12,15 @@ enum repo_transport { REPO_HTTPS, REPO_SSH, REPO_LOCAL };
 
 struct repo_config {
 	char *project_key;
-	char *address;     /* canonical: host/owner/name (lower-case host), or an absolute local path */
-	char *clone_url;   /* what libgit2 is given; never holds credentials */
+	char *address; /* canonical: host/owner/name (lower-case host), or an absolute local path */
+	char *clone_url; /* what libgit2 is given; never holds credentials */
 	enum repo_transport transport;
-	char *workdir;     /* folder of store and work trees, absolute */
+	char *workdir; /* folder of store and work trees, absolute */
 	char *base_branch;
 	char *owner, *name; /* at the forge; empty: no pull request can be opened */
 	int max_running;
 	bool is_default;
-	int64_t repo_id;   /* row in repos, set by repo_configs_sync() */
+	int64_t repo_id; /* row in repos, set by repo_configs_sync() */
 };
 
 struct repo_configs {
@@ -37,6 +37,7 @@ err_t repo_configs_load(const struct settings *set, struct repo_configs *ret_con
 void repo_configs_release(struct repo_configs *configs);
 
 /** The project's repository, else the default one, else NULL (unrouted). Borrowed. */
-const struct repo_config *repo_config_find(const struct repo_configs *configs, const char *project_key);
+const struct repo_config *repo_config_find(
+	const struct repo_configs *configs, const char *project_key);
 
 #endif

@@ -15,8 +15,8 @@
  *   baseline {checks: [{name, ran, skipped_reason | null, findings: N}]}
  *   edit     {end: "finished" | "unchanged" | "question", tree, summary, question | null, turns,
  *             conv, round, said, start_tree, ended}
- *             the last five are noted while the step works (worker/agent/agent.c): its conversation,
- *             the heal round whose text was said, in which message, the work tree before, and
+ *             the last five are noted while the step works (worker/agent/agent.c): its
+ * conversation, the heal round whose text was said, in which message, the work tree before, and
  *             whether the model has ended that round
  *   verify   {tree, ok, checks: [{name, ok, ms, skipped_reason}], findings: [F], known: N}
  *   test     {tree, ok, ran, script | null, passed | null, failed | null, findings: [F], known: N}
@@ -100,7 +100,8 @@ err_t run_check_alive(struct run_ctx *ctx);
 /** The same as a callback for HTTP calls and commands; arg is the run_ctx. */
 err_t run_alive_callback(void *arg);
 
-/** Asks this process's run to stop (signal handler); run_check_alive() then returns ERR_STOPPING. */
+/** Asks this process's run to stop (signal handler); run_check_alive() then returns ERR_STOPPING.
+ */
 void run_request_stop(void);
 
 int64_t monotonic_ms(void);

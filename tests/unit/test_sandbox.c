@@ -248,7 +248,8 @@ static void time_limit_ends_the_whole_tree_even_detached_processes(void **state)
 	assert_string_equal(f->result.limit, "1 s");
 	assert_string_equal(f->result.output.data, "begun\n");
 	assert_true(process_now_ms() - began_ms < 3000);
-	for (int i = 0; i < 20 && running("98761"); i++) /* the kernel ends a pid namespace's rest */
+	for (int i = 0; i < 20 && running("98761");
+		i++) /* the kernel ends a pid namespace's rest */
 		usleep(50000);
 	assert_false(running("98761"));
 }

@@ -172,7 +172,8 @@ err_t jira_call(struct jira *jira, const char *method, const char *path, const j
 		jira->deadline_ms ? call_write(jira, &req, &res) : http_call(jira->set, &req, &res);
 	bool unsent = jira->deadline_ms && !res.sent;
 	if (unsent && (err_code(e) == ERR_NETWORK || err_code(e) == ERR_TIMEOUT))
-		return err_new(ERR_OUTSIDE, "%s", err_text(e)); /* nobody need ask whether it had an effect */
+		return err_new(ERR_OUTSIDE, "%s",
+			err_text(e)); /* nobody need ask whether it had an effect */
 	if (e)
 		return e;
 	if (ret_status)
