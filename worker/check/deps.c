@@ -20,11 +20,10 @@
 #define LOG_MAX (1u << 20)
 #define NODE_MS 20000
 
-/* Options that a repository's .npmrc must not set: programs that npm itself would start. The shell
- * runs nothing: npm 9 calls it for `prepare` of linked packages in spite of --ignore-scripts. */
+/* Options that a repository's .npmrc must not set: programs that npm itself would start. */
 #define SAFE \
 	"--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--no-progress", \
-		"--git=/usr/bin/git", "--script-shell=/bin/true"
+		"--git=/usr/bin/git", "--script-shell=/bin/sh"
 
 static const char *const ci[] = {"npm", "ci", SAFE, NULL};
 static const char *const install[] = {"npm", "install", SAFE, "--no-package-lock", NULL};
