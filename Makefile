@@ -103,6 +103,9 @@ $(BUILD)/standin: $(call obj,$(STANDIN_SRC)) $(BUILD)/libcommon.a
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libunit.a $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
+$(BUILD)/bench/loop: $(call obj,tests/bench/loop.c) $(BUILD)/libcommon.a
+	$(link)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(LIBS_COMMON)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
@@ -142,7 +145,7 @@ soak: packages-test
 
 # BENCH=queue or BENCH=agent measures that alone.
 bench: packages-bench
-	$(Q)$(MAKE) --no-print-directory programs standin $(BUILD)/bench/queue $(BUILD)/bench/loop
+	$(Q)$(MAKE) -s programs standin $(BUILD)/bench/queue $(BUILD)/bench/loop
 	@AIRUNNER_BUILD=$(BUILD) exec tests/run/as-user.sh node tests/bench/bench.mjs $(BENCH)
 
 fresh: packages-fresh

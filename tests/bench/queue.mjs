@@ -12,7 +12,8 @@ import { Bull } from './bullmq.mjs';
 import { ms, p50, p99, ratio, table } from './figures.mjs';
 
 const REPOS = 1000;
-const DEPTHS = [1000, 100000, 1000000];
+// BENCH_DEPTHS=1000,100000 shortens it.
+const DEPTHS = (process.env.BENCH_DEPTHS ?? "1000,100000,1000000").split(",").map(Number);
 const BULL_DEPTHS = [1000, 100000];
 const SAMPLES = 1000;
 const ROUNDS = 5;
