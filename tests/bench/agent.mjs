@@ -8,13 +8,13 @@ import { BUILD, TREE } from '../paths.mjs';
 import { ms, p50, percentile, ratio, table } from './figures.mjs';
 import { Proxy } from './proxy.mjs';
 
-const REPEATS = 3;
+const REPEATS = 2;
 const FILES = 45;
 const LINES = 200;
 const KINDS = ['view', 'str_replace', 'bash'];
 
 const fileName = (i) => `src/part${i % FILES}.txt`;
-const lineText = (n) => `line ${n} of some text that is long enough to be ordinary`;
+const lineText = (n) => `line ${n} of text`;
 const files = () => ({
 	'README.md': 'A repository without checks.\n',
 	...Object.fromEntries(Array.from({ length: FILES }, (_, i) => [fileName(i),
@@ -121,7 +121,7 @@ export async function measure(state) {
 	try {
 		let key = 0;
 		await work(w, proxy, `BEN-${++key}`, 3); // clones, fills caches
-		for (const count of [20, 120]) {
+		for (const count of (process.env.BENCH_TURNS ?? "20,120").split(",").map(Number)) {
 			const [runs, loops] = [[], []];
 			for (let i = 0; i < REPEATS; i++) {
 				runs.push(await work(w, proxy, `BEN-${++key}`, count));

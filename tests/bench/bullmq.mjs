@@ -11,7 +11,7 @@ const nowUs = () => Number(process.hrtime.bigint()) / 1e3;
 
 export class Bull {
 	constructor(state, npm) {
-		Object.assign(this, { state, npm, path: join(state, 'redis.sock') });
+		Object.assign(this, { state, npm, path: join(state, 'redis.sock'), connections: [] });
 	}
 
 	async start() {
@@ -23,9 +23,13 @@ export class Bull {
 		this.bullmq = module.Queue ? module : module.default;
 		const ioredis = await npmImport('ioredis', this.npm);
 		const { Redis } = ioredis.Redis ? ioredis : ioredis.default;
-		this.connect = () => new Redis({ path: this.path, maxRetriesPerRequest: null });
+		this.connect = () => {
+			const connection = new Redis({ path: this.path, maxRetriesPerRequest: null });
+			connection.on('error', () => {}); // before Redis listens, and when it stops
+			this.connections.push(connection);
+			return connection;
+		};
 		this.probe = this.connect();
-		this.probe.on('error', () => {});
 		await until('Redis answers', 10000, () => this.probe.ping().then(() => true, () => false));
 	}
 
@@ -73,7 +77,7 @@ export class Bull {
 	}
 
 	async stop() {
-		this.probe?.disconnect();
+		for (const connection of this.connections) connection.disconnect();
 		await this.redis?.stop();
 	}
 }

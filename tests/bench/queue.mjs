@@ -15,9 +15,10 @@ const REPOS = 1000;
 // BENCH_DEPTHS=1000,100000 shortens it.
 const DEPTHS = (process.env.BENCH_DEPTHS ?? "1000,100000,1000000").split(",").map(Number);
 const BULL_DEPTHS = [1000, 100000];
-const SAMPLES = 1000;
 const ROUNDS = 5;
 const ROUND_SAMPLES = 200;
+const WAKE = 'bench_wake';
+const nameOf = (depth) => `bench_${depth}`;
 const NPM_BENCH = join(TREE, 'build/npm-bench');
 
 /** Rows of one shape: `busy` of them urgent and of repository 1, which has a run already. */
@@ -43,16 +44,19 @@ async function startDatabase(state) {
 	});
 	await database.start();
 	const passwords = Object.fromEntries(USERS.map((user) => [user, randomBytes(24).toString('hex')]));
-	await database.createUsers(join(TREE, 'sql/users.sql'), passwords);
-	const env = (user) => ({
+	const env = (user, name) => ({
 		PATH: process.env.PATH, LANG: 'C.UTF-8', AIRUNNER_ENV_FILE: '', AIRUNNER_STATE_DIR: state,
-		AIRUNNER_SHARE_DIR: join(BUILD, 'share/airunner'), AIRUNNER_DB_SOCKET: database.socket, AIRUNNER_DB_NAME: database.name,
+		AIRUNNER_SHARE_DIR: join(BUILD, 'share/airunner'), AIRUNNER_DB_SOCKET: database.socket, AIRUNNER_DB_NAME: name,
 		AIRUNNER_POKE_SOCKET: join(state, 'poke.sock'), AIRUNNER_DB_USER: `air_${user}`,
 		AIRUNNER_DB_PASSWORD_FILE: secretFile(join(state, 'secrets'), user, passwords[user]),
 	});
-	execFileSync(join(BUILD, 'airunnerctl'), ['db', 'migrate'], { env: env('migrate') });
+	/** One database for each depth, so that their samples can be taken in turn. */
+	for (const name of [WAKE, ...DEPTHS.map(nameOf)]) {
+		await database.createUsers(join(TREE, 'sql/users.sql'), passwords, name);
+		execFileSync(join(BUILD, 'airunnerctl'), ['db', 'migrate'], { env: env('migrate', name) });
+	}
 	/** Pairs of microseconds. */
-	const sample = (what, count) => execFileSync(join(BUILD, 'bench/queue'), [what, String(count)], { env: env('worker'), encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+	const sample = (name, what, count) => execFileSync(join(BUILD, 'bench/queue'), [what, String(count)], { env: env('worker', name), encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 		.trim().split('\n').map((line) => line.split(' ').map(Number));
 	return { database, sample };
 }
@@ -61,30 +65,31 @@ const first = (pairs) => pairs.map(([a]) => a);
 const second = (pairs) => pairs.map(([, b]) => b);
 
 async function claims({ database, sample }, bull) {
-	const rows = [];
 	for (const [shape, share] of [['even', 0], ['one busy repository', 0.5]]) {
-		let base;
+		const rows = [];
+		const found = new Map(DEPTHS.map((depth) => [depth, []]));
+		for (const depth of DEPTHS) await database.sql(fill(depth, depth * share), nameOf(depth));
+		for (let i = 0; i < ROUNDS; i++) {
+			for (const depth of DEPTHS) found.get(depth).push(...sample(nameOf(depth), 'claim', ROUND_SAMPLES));
+		}
+		const base = first(found.get(DEPTHS[0]));
 		for (const depth of DEPTHS) {
-			await database.sql(fill(depth, depth * share));
-			const pairs = sample('claim', SAMPLES);
-			const [claim, enqueue] = [first(pairs), second(pairs)];
-			base ??= { p50: p50(claim), p99: p99(claim) };
-			const bullUs = share === 0 && BULL_DEPTHS.includes(depth) ? await bull.claim(depth, SAMPLES) : null;
-			rows.push([shape, depth.toLocaleString('en'), ms(p50(claim)), ms(p99(claim)), ratio(p50(claim), base.p50), ratio(p99(claim), base.p99),
+			const [claim, enqueue] = [first(found.get(depth)), second(found.get(depth))];
+			const bullUs = share === 0 && BULL_DEPTHS.includes(depth) ? await bull.claim(depth, ROUNDS * ROUND_SAMPLES) : null;
+			rows.push([depth.toLocaleString('en'), ms(p50(claim)), ms(p99(claim)), ratio(p50(claim), p50(base)), ratio(p99(claim), p99(base)),
 				ms(p50(enqueue)), ms(p99(enqueue)), bullUs ? `${ms(p50(bullUs))} / ${ms(p99(bullUs))}` : '-']);
 		}
+		table(`Claim by queued rows, ${shape}, ms (${ROUNDS} interleaved rounds of ${ROUND_SAMPLES}; goal: p50 ratio at most 1.2)`,
+			['queued', 'claim p50', 'p99', `p50 to ${DEPTHS[0]}`, `p99 to ${DEPTHS[0]}`, 'enqueue p50', 'p99', 'BullMQ getNextJob p50 / p99'], rows);
 	}
-	table(`Claim by queued rows, ms (${SAMPLES} samples each; goal: p50 ratio at most 1.2)`,
-		['shape', 'queued', 'claim p50', 'p99', 'p50 to 1,000', 'p99 to 1,000', 'enqueue p50', 'p99', 'BullMQ getNextJob p50 / p99'], rows);
 }
 
 async function wakes({ database, sample }, bull) {
 	const ours = [];
 	const theirs = [];
-	await database.sql(fill(1, 0).replace(/INSERT INTO runs/g, 'INSERT IGNORE INTO runs'));
-	await database.sql('SET foreign_key_checks = 0; TRUNCATE runs; UPDATE repos SET ready = 0, head_run_id = 0');
+	await database.sql(`${fill(1, 0)}; DELETE FROM runs; UPDATE repos SET ready = 0, head_run_id = 0`, WAKE);
 	for (let i = 0; i < ROUNDS; i++) {
-		ours.push(...sample('wake', ROUND_SAMPLES));
+		ours.push(...sample(WAKE, 'wake', ROUND_SAMPLES));
 		theirs.push(...await bull.wake(ROUND_SAMPLES));
 	}
 	const [woken, added] = [second(ours), first(ours)];
