@@ -103,6 +103,12 @@ $(BUILD)/standin: $(call obj,$(STANDIN_SRC)) $(BUILD)/libcommon.a
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libunit.a $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
+$(BUILD)/bench/loop: $(call obj,tests/bench/loop.c) $(BUILD)/libcommon.a
+	$(link)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(LIBS_COMMON)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
 .PRECIOUS: $(BUILD)/obj/%.o
 
 # ---- what the programs read at run time, laid out as installed ----
@@ -120,8 +126,8 @@ clean:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- what a person types; packages come from etc/packages.txt, everything else runs as an ordinary user ----
-PACKAGE_GROUPS := build run test fresh lint
-.PHONY: $(addprefix packages-,$(PACKAGE_GROUPS)) packages run test soak fresh lint
+PACKAGE_GROUPS := build run test bench fresh lint
+.PHONY: $(addprefix packages-,$(PACKAGE_GROUPS)) packages run test soak bench fresh lint
 packages: packages-run
 $(addprefix packages-,$(PACKAGE_GROUPS)): packages-%:
 	@tests/run/packages.sh $*
@@ -137,6 +143,11 @@ test: packages-test
 soak: packages-test
 	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/90-kill-points)
 
+# BENCH=queue or BENCH=agent measures that alone.
+bench: packages-bench
+	$(Q)$(MAKE) -s programs standin $(BUILD)/bench/queue $(BUILD)/bench/loop
+	@AIRUNNER_BUILD=$(BUILD) exec tests/run/as-user.sh node tests/bench/bench.mjs $(BENCH)
+
 fresh: packages-fresh
 	@exec tests/run/fresh.sh
 
@@ -148,7 +159,8 @@ help:
 	@echo 'make run         everything on loopback, with stand-ins for services without keys; Ctrl-C stops it'
 	@echo 'make test        every test; T="unit/test_db e2e/10" chooses'
 	@echo 'make soak        the long harnesses in full (kill points)'
+	@echo 'make bench       figures of queue and agent beside BullMQ and a bare loop, < 10 minutes; BENCH=queue or agent chooses'
 	@echo 'make lint        format, rules of the house, length report, shellcheck'
 	@echo 'make fresh       both commands on a pristine Debian 12 root (needs root); transcript in build/fresh/'
-	@echo 'make packages    install the Debian packages (etc/packages.txt); also packages-{build,run,test,fresh,lint}'
+	@echo 'make packages    install the Debian packages (etc/packages.txt); also packages-{build,run,test,bench,fresh,lint}'
 	@echo 'make clean       remove what was built'

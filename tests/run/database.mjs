@@ -14,10 +14,11 @@ const unescape = (text) => text.replace(/\\(.)/g, (_, c) => ({ n: '\n', t: '\t',
 
 export class Database {
 	/**
-	 * @param options {dir, socket, log, env, durable: writes survive a crash of the machine}
+	 * @param options {dir, socket, log, env, durable: writes survive a crash of the machine, more: further
+	 *   arguments of mariadbd}
 	 */
 	constructor(options) {
-		Object.assign(this, { durable: false, env: process.env }, options);
+		Object.assign(this, { durable: false, env: process.env, more: [] }, options);
 		this.name = DATABASE;
 	}
 
@@ -46,7 +47,7 @@ export class Database {
 				'--transaction-isolation=READ-COMMITTED', '--innodb-lock-wait-timeout=5',
 				'--innodb-buffer-pool-size=64M', '--innodb-log-file-size=32M', '--max-allowed-packet=64M',
 				'--max-connections=120', '--performance-schema=OFF', '--skip-log-bin',
-				`--innodb-flush-log-at-trx-commit=${this.durable ? 1 : 2}`],
+				`--innodb-flush-log-at-trx-commit=${this.durable ? 1 : 2}`, ...this.more],
 		}).start();
 		await until('MariaDB answers', 60000, () => {
 			if (this.part.deaths.length > 0) throw new Error(`MariaDB ended (${this.part.deaths[0]}): see ${this.log}`);

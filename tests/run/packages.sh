@@ -11,10 +11,11 @@ case ${1:-} in
 build) groups=" build " ;;
 run) groups=" build run " ;;
 test) groups=" build run test " ;;
+bench) groups=" build run bench " ;;
 fresh) groups=" fresh " ;;
 lint) groups=" lint " ;;
 *)
-	echo "usage: $0 build|run|test|fresh|lint" >&2
+	echo "usage: $0 build|run|test|bench|fresh|lint" >&2
 	exit 2
 	;;
 esac

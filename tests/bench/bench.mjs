@@ -1,0 +1,43 @@
+// `make bench`: figures of this machine as Markdown tables, peers measured in the same run. Called as
+// the user that the project works as; BENCH=queue or BENCH=agent measures that alone. All data lies in
+// a tmpfs folder where there is one, so that the figures are processor and lock time, not the disk's.
+import { accessSync, constants, mkdtempSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const PARTS = ['queue', 'agent'];
+const wanted = process.argv[2] ?? '';
+if (wanted && !PARTS.includes(wanted)) {
+	console.error(`BENCH=${wanted}: one of ${PARTS.join(', ')}`);
+	process.exit(2);
+}
+
+function shm() {
+	try {
+		accessSync('/dev/shm', constants.W_OK);
+		return '/dev/shm';
+	} catch {
+		return tmpdir();
+	}
+}
+
+const state = mkdtempSync(join(shm(), 'airunner-bench-'));
+process.env.AIRUNNER_STATE_DIR = state; // read by tests/paths.mjs, hence the imports below
+const { removeTree } = await import('../paths.mjs');
+const { removeAtEnd } = await import('../run/parts.mjs');
+removeAtEnd(state);
+
+console.log(`${cpus().length} processors, load ${loadavg()[0].toFixed(1)}, Node ${process.version}, data in ${shm()}`);
+let failed = false;
+for (const part of wanted ? [wanted] : PARTS) {
+	const start = Date.now();
+	try {
+		await (await import(`./${part}.mjs`)).measure(state);
+	} catch (e) {
+		console.error(e);
+		failed = true;
+	}
+	console.log(`(${part}: ${Math.round((Date.now() - start) / 1000)} s)`);
+}
+removeTree(state);
+process.exit(failed ? 1 : 0);
