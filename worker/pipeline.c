@@ -10,24 +10,12 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/redact.h"
-#include "worker/claim.h"
 #include "worker/ending.h"
-#include "worker/fault.h"
 #include "worker/journal.h"
-#include "worker/resume.h"
-#include "worker/steps/publish_guard.h"
-
-struct step {
-	const char *name;
-	enum run_stage stage;
-	step_fn work;
-	bool guarded; /* the issue is read again first: nothing is published that a person took back
-		       */
-	enum resume_need needs; /* what must be open when a resumed run begins with it */
-};
+#include "worker/pipeline_private.h"
 
 /* clang-format off */
-static const struct step steps[] = {
+const struct step steps[] = {
 	{"fetch",        STAGE_ANALYZING,  step_fetch,        false, NEEDS_NOTHING},
 	{"route",        STAGE_ANALYZING,  step_route,        false, NEEDS_REPO},
 	{"checkout",     STAGE_ANALYZING,  step_checkout,     false, NEEDS_REPO},
@@ -51,7 +39,9 @@ static const struct step keep_steps[] = {
 };
 /* clang-format on */
 
-static size_t step_index(const char *name)
+const size_t step_count = ARRAY_LEN(steps);
+
+size_t step_index(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		if (strcmp(steps[i].name, name) == 0)
@@ -60,66 +50,12 @@ static size_t step_index(const char *name)
 	abort();
 }
 
-static err_t step_begin(struct run_ctx *ctx, const struct step *step, int64_t *ret_id)
-{
-	ctx->step = step->name;
-	ctx->stage = step->stage;
-	ERR_TRY(db_exec_fenced(ctx->db, Q_STEP_BEGIN,
-		DB_ARGS(db_i64(ctx->run.attempt), db_str(step->name), db_i64(ctx->heal_round),
-			db_i64(ctx->run.id), db_i64(ctx->run.fence))));
-	*ret_id = ctx->step_id = db_insert_id(ctx->db);
-	return NULL;
-}
-
-static err_t step_end(struct run_ctx *ctx, int64_t id, const char *outcome)
-{
-	json_t *result = json_object_get(ctx->state, ctx->step);
-	json_auto_t *masked = result ? redact_json(result) : NULL;
-	autofree char *text = masked ? json_dumps(masked, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-	ERR_TRY(db_exec_fenced(ctx->db, Q_STEP_END,
-		DB_ARGS(db_str(outcome), db_str(text), db_i64(id), db_i64(ctx->run.id),
-			db_i64(ctx->run.fence))));
-	if (ctx->run.crashes == 0)
-		return NULL;
-	ctx->run.crashes = 0;
-	return db_exec(ctx->db, Q_RUN_CRASHES_CLEAR,
-		DB_ARGS(db_i64(ctx->run.id), db_i64(ctx->run.fence)), NULL);
-}
-
-/* Was the run given its repository, in whose queue it waits now? */
-static bool run_moved(const struct run_ctx *ctx)
-{
-	return json_is_true(run_state_get(ctx, "fetch.moved"));
-}
-
-/* One journalled step. The step's own error counts more than one of closing the journal row. */
-static err_t step_work(struct run_ctx *ctx, const struct step *step, enum step_next *ret_next)
-{
-	static const char *const outcomes[] = {
-		[STEP_NEXT] = "ok", [STEP_HEAL] = "heal", [STEP_END] = "end"};
-	int64_t id = 0;
-	FAULT_POINT("step.%s.before", step->name);
-	ERR_TRY(run_check_alive(ctx));
-	ERR_TRY(step_begin(ctx, step, &id));
-	FAULT_POINT("step.%s.begun", step->name);
-	*ret_next = STEP_NEXT;
-	err_t e = step->guarded ? publish_guard(ctx) : NULL;
-	if (!e)
-		e = step->work(ctx, ret_next);
-	if (!e && run_moved(ctx))
-		return NULL; /* its row left this worker with its journal closed */
-	FAULT_POINT("step.%s.worked", step->name);
-	err_t journalled = step_end(ctx, id, e ? err_code_name(err_code(e)) : outcomes[*ret_next]);
-	FAULT_POINT("step.%s.ended", step->name);
-	return e ? err_in(e, "%s", step->name) : journalled;
-}
-
-static bool may_heal(const struct run_ctx *ctx)
+bool may_heal(const struct run_ctx *ctx)
 {
 	return ctx->heal_round < settings_int(ctx->set, S_AIRUNNER_HEAL_ROUNDS);
 }
 
-static err_t heal(struct run_ctx *ctx, size_t *i)
+err_t heal(struct run_ctx *ctx, size_t *i)
 {
 	int rounds = (int)settings_int(ctx->set, S_AIRUNNER_HEAL_ROUNDS);
 	autofree char *finding = ending_finding(ctx);
@@ -135,7 +71,7 @@ static err_t heal(struct run_ctx *ctx, size_t *i)
 
 static err_t work_steps(struct run_ctx *ctx, size_t i)
 {
-	while (i < ARRAY_LEN(steps)) {
+	while (i < step_count) {
 		enum step_next next = STEP_NEXT;
 		ERR_TRY(step_work(ctx, &steps[i], &next));
 		if (next == STEP_END)
@@ -146,105 +82,6 @@ static err_t work_steps(struct run_ctx *ctx, size_t i)
 	}
 	return NULL;
 }
-
-/* ---- going on where the journal of this attempt ends ---- */
-
-struct replay {
-	struct run_ctx *ctx;
-	size_t next;    /* the first step that did not end */
-	bool must_heal; /* by the last row: heal() decides whether there is another round */
-};
-
-/* Rows that are not of the step whose turn it is are those of crashes, or of kept work. */
-static void replay_row(void *arg, const struct resume_row *row)
-{
-	struct replay *r = arg;
-	if (r->must_heal && strcmp(row->step, "edit") == 0 && row->round > r->ctx->heal_round) {
-		r->ctx->heal_round = row->round;
-		r->next = step_index("edit");
-		r->must_heal = false;
-	}
-	if (r->must_heal || r->next == ARRAY_LEN(steps) ||
-		strcmp(row->step, steps[r->next].name) != 0)
-		return;
-	if (row->is_end)
-		r->next = ARRAY_LEN(steps);
-	else if (row->is_ok || row->is_heal)
-		r->next++;
-	r->must_heal = row->is_heal;
-	if (strcmp(row->step, "verify") == 0)
-		json_object_del(r->ctx->state, "test"); /* an earlier round's */
-}
-
-/* The snapshots are on another machine, or the base is gone: the edit begins anew. */
-static err_t edit_anew(struct run_ctx *ctx, const char *why, size_t *ret_first)
-{
-	static const char *const stale[] = {"edit", "verify", "test", "tag", "commit", "push"};
-	for (size_t i = 0; i < ARRAY_LEN(stale); i++)
-		json_object_del(ctx->state, stale[i]);
-	ctx->heal_round = 0;
-	*ret_first = step_index("checkout");
-	return journal_event(ctx, EVENT_INFO, NULL,
-		"The interrupted work is not on this machine (%s): it begins anew from the base",
-		why);
-}
-
-/* The journal row of opening resources: a crash in it counts as one, its end clears none. */
-static err_t open_journalled(struct run_ctx *ctx, size_t first)
-{
-	const struct step row = {.name = "resume", .stage = steps[first].stage};
-	int64_t id = 0;
-	int crashes = ctx->run.crashes;
-	ctx->run.crashes = 0;
-	ERR_TRY(step_begin(ctx, &row, &id));
-	ctx->step = steps[first].name;
-	err_t e = resume_open(ctx, steps[first].needs, first == step_index("edit"));
-	if (!e && first > step_index("tag") && first < step_index("report"))
-		e = publish_guard(ctx);
-	struct err kept = e ? *e : (struct err){0};
-	ctx->step = row.name;
-	ERR_TRY(step_end(ctx, id, kept.code ? err_code_name(kept.code) : "ok"));
-	ctx->run.crashes = crashes;
-	return kept.code ? err_new(kept.code, "%s", kept.text) : NULL;
-}
-
-/* A run whose steps crashed the worker again and again is not tried for ever. */
-static err_t refuse_poison(struct run_ctx *ctx)
-{
-	if (ctx->run.crashes < MAX_CRASHES)
-		return NULL;
-	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(ctx->db, Q_CLAIM_OPEN_STEP, DB_ARGS(db_i64(ctx->run.id)), &rows));
-	return err_new(ERR_INTERNAL,
-		"the worker crashed %d times in step %s: see its log, then retry the run",
-		ctx->run.crashes, db_rows_next(rows) ? db_rows_str(rows, "step") : "?");
-}
-
-/* @param ret_first  the step to begin with */
-static err_t resume(struct run_ctx *ctx, size_t *ret_first)
-{
-	struct replay r = {.ctx = ctx};
-	ERR_TRY(resume_read(ctx, replay_row, &r));
-	ERR_TRY(refuse_poison(ctx));
-	bool is_over = r.must_heal && !may_heal(ctx); /* still the work is to be kept */
-	if (r.must_heal && !is_over)
-		ERR_TRY(heal(ctx, &r.next));
-	*ret_first = r.next;
-	if (r.next == 0 || r.next == ARRAY_LEN(steps))
-		return NULL;
-	ERR_TRY(journal_event(ctx, EVENT_INFO, NULL,
-		"Goes on with step %s, where it was interrupted", steps[r.next].name));
-	err_t e = open_journalled(ctx, r.next);
-	if (!e && is_over)
-		return heal(ctx, &r.next);
-	if (err_code(e) != ERR_NOT_FOUND || steps[r.next].needs < NEEDS_TREE)
-		return e;
-	autofree char *why = xstrdup(err_text(e));
-	resume_close(ctx);
-	return edit_anew(ctx, why, ret_first);
-}
-
-/* ---- ends ---- */
 
 /* Journalled like every step; an error here changes nothing about how the run ends. */
 static void keep_work(struct run_ctx *ctx, enum err_code code)
@@ -295,7 +132,7 @@ enum run_status pipeline_work(struct run_ctx *ctx)
 		ctx->run.issue_key, ctx->run.attempt);
 	size_t first = 0;
 	if (!e)
-		e = resume(ctx, &first);
+		e = pipeline_resume(ctx, &first);
 	if (!e)
 		e = work_steps(ctx, first);
 	if (!e && run_moved(ctx))

@@ -28,8 +28,7 @@ static void take_result(struct run_ctx *ctx, const struct resume_row *row, const
 		run_state_set(ctx, row->step, result);
 }
 
-err_t resume_read(
-	struct run_ctx *ctx, void (*fn)(void *arg, const struct resume_row *row), void *arg)
+err_t resume_read(struct run_ctx *ctx, resume_fn fn, void *arg)
 {
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(ctx->db, Q_STEPS_OF_ATTEMPT,
@@ -41,8 +40,8 @@ err_t resume_read(
 			.is_heal = strcmp(outcome, "heal") == 0,
 			.is_end = strcmp(outcome, "end") == 0};
 		snprintf(row.step, sizeof row.step, "%s", db_rows_str(rows, "step"));
-		take_result(ctx, &row, db_rows_str(rows, "result"));
-		fn(arg, &row);
+		if (fn(arg, &row))
+			take_result(ctx, &row, db_rows_str(rows, "result"));
 	}
 	return NULL;
 }

@@ -22,12 +22,12 @@ struct resume_row {
 	bool is_ok, is_heal, is_end;
 };
 
-/**
- * Reads the attempt's journal, in order, and gives each row to `fn` after its result was set in
- * ctx->state. Of a step that did not end only edit's notes are set.
- */
-err_t resume_read(
-	struct run_ctx *ctx, void (*fn)(void *arg, const struct resume_row *row), void *arg);
+/** Is it this row's turn? Then its result becomes state; of a step that did not end only edit's
+ * notes do. */
+typedef bool (*resume_fn)(void *arg, const struct resume_row *row);
+
+/** Gives the rows of the attempt's journal to fn, in their order. */
+err_t resume_read(struct run_ctx *ctx, resume_fn fn, void *arg);
 
 /**
  * Opens what `step` needs and sets the work tree to what the steps before it left.

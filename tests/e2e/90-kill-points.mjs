@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { git } from '../sample/sample.mjs';
-import { STATE, assert, bash, create, finish, finishTests, sleep, test, tinyProject, until, use, world } from './harness.mjs';
+import { STATE, assert, bash, finish, replace, finishTests, sleep, test, tinyProject, until, world } from './harness.mjs';
 
 const SOAK = process.env.SOAK === '1';
 const SEED = Number(process.env.KILL_SEED ?? 20261122);
@@ -25,19 +25,17 @@ const w = await world({
 await until('the worker knows its repositories', 10000, async () => (
 	Number((await w.sql('SELECT COUNT(*) AS n FROM repo_projects'))[0].n) === LANES.length));
 
-const WRONG = 'exports.answer = () => 41;\n';
-const RIGHT = 'exports.answer = () => 42;\n';
 /** Reads, runs a command, breaks the test, and is healed. */
 const turnsFor = (key) => [
 	{ text: 'I look.', tools: [{ name: 'view', input: { path: 'src.js' } }, { name: 'grep', input: { pattern: 'answer' } }] },
 	bash('node --version; echo made >made.txt'),
 	{ tools: [{ name: 'create', input: { path: 'notes.md', text: `A note for ${key}.\n` } }, { name: 'str_replace', input: { path: 'notes.md', old: 'A note', new: 'Two notes' } }] },
 	{ tools: [{ name: 'grep', input: { pattern: 'note' } }, { name: 'bash', input: { command: 'git status 2>&1; cat notes.md' } }] },
-	create('src.js', WRONG),
+	replace('src.js', '42', '41'),
 	finish('Changed the answer.'),
 	{ tools: [{ name: 'view', input: { path: 'test.js' } }, { name: 'bash', input: { command: 'node --test test.js; true' } }] },
-	use('create', { path: 'src.js', text: RIGHT }, 'The answer is 42 after all.'),
-	bash('node --test test.js'),
+	replace('src.js', '41', '42'),
+	{ tools: [{ name: 'view', input: { path: 'src.js' } }, { name: 'bash', input: { command: 'node --test test.js' } }] },
 	finish('Added notes; the answer is as before.'),
 ];
 
@@ -110,6 +108,8 @@ await test('a run that is not killed passes named points and ends well', async (
 	writeFileSync(trace, '');
 	const ran = await work(LANES[0], `trace@${trace}`);
 	assert.deepEqual(await judge(ran), []);
+	const [{ n }] = await w.sql(`SELECT MAX(round) AS n FROM run_steps WHERE run_id = ${ran.id}`);
+	assert.equal(Number(n), 1, 'a heal round belongs to it');
 	const passed = new Map();
 	points = lines(readFileSync(trace, 'utf8')).map((name) => {
 		passed.set(name, (passed.get(name) ?? 0) + 1);
@@ -185,15 +185,18 @@ await test('crashes in different steps do not add up', async () => {
 	assert.deepEqual([...await judge(ran), ...(ran.fired ? [] : ['a point was not reached'])], []);
 });
 
-await test('where the snapshots are on another machine the edit begins anew from the base', async () => {
+await test('where the snapshots are on another machine the edit begins anew from the base, killed again or not', async () => {
 	const { workdir } = w.repos[LANES[1]];
 	let paused = false;
-	const ran = await work(LANES[1], 'kill@step.verify.begun:1', async ({ file, row }) => {
+	let moved = false;
+	const ran = await work(LANES[1], 'kill@step.verify.begun:1\nkill@tool.bash.noted:1', async ({ file, row }) => {
+		if (moved) return;
 		if (!paused) {
 			paused = true;
 			await w.sql('UPDATE repos SET paused = 1');
 		}
-		if (row.status !== 'queued' || existsSync(file)) return;
+		if (row.status !== 'queued' || lines(readFileSync(file, 'utf8')).length > 1) return;
+		moved = true;
 		rmSync(workdir, { recursive: true, force: true });
 		await w.sql('UPDATE repos SET paused = 0');
 	});
