@@ -11,7 +11,6 @@
 #include "lib/mem.h"
 #include "lib/redact.h"
 #include "worker/ending.h"
-#include "worker/fault.h"
 #include "worker/journal.h"
 #include "worker/pipeline_private.h"
 
