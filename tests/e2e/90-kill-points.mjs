@@ -15,6 +15,7 @@ const RUN_MS = 90000;
 const LANES = ['KA', 'KB', 'KC']; // repositories that are worked at the same time
 
 const faults = join(STATE, 'test/kill-points-faults');
+rmSync(faults, { recursive: true, force: true });
 mkdirSync(faults, { recursive: true });
 const w = await world({
 	repos: Object.fromEntries(LANES.map((lane) => [lane, { files: tinyProject() }])),
