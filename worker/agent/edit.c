@@ -36,27 +36,31 @@ static size_t count_lines(const char *s, const char *end)
 }
 
 /* Lines without their ends; a text that ends with one has no empty line behind it. */
+/* By lengths, not by string functions: a file of two million lines is read once. */
 static struct lines split(const char *s)
 {
-	struct lines l = {.items = xcalloc(count_lines(s, s + strlen(s)), sizeof(struct line))};
-	while (*s) {
-		size_t n = strcspn(s, "\n");
+	const char *stop = s + strlen(s);
+	struct lines l = {.items = xcalloc(count_lines(s, stop), sizeof(struct line))};
+	while (s < stop) {
+		const char *end = memchr(s, '\n', (size_t)(stop - s));
+		size_t n = (size_t)((end ? end : stop) - s);
 		struct line *line = &l.items[l.count++];
 		*line = (struct line){s, n, 0};
 		if (n > 0 && s[n - 1] == '\r')
 			line->len--;
-		line->indent = strspn(s, " \t");
-		if (line->indent > line->len)
-			line->indent = line->len;
-		s += n + (s[n] == '\n');
+		while (line->indent < line->len &&
+			(s[line->indent] == ' ' || s[line->indent] == '\t'))
+			line->indent++;
+		s += n + (end != NULL);
 	}
 	return l;
 }
 
 static size_t count_of(const char *s, const char *what)
 {
-	size_t n = 0;
-	for (; (s = strstr(s, what)); s += strlen(what))
+	const char *stop = s + strlen(s);
+	size_t n = 0, len = strlen(what);
+	for (; (s = memmem(s, (size_t)(stop - s), what, len)); s += len)
 		n++;
 	return n;
 }
