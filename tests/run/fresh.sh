@@ -53,9 +53,7 @@ exec > >(tee "$transcript") 2>&1
 
 began=$SECONDS
 echo "== pristine root: mmdebstrap --variant=minbase --include=git,make,gcc,libc6-dev,ca-certificates bookworm"
-mmdebstrap --quiet --variant=minbase --include=git,make,gcc,libc6-dev,ca-certificates bookworm "$root" \
-	http://deb.debian.org/debian \
-	'deb http://deb.debian.org/debian-security bookworm-security main'
+mmdebstrap --quiet --variant=minbase --include=git,make,gcc,libc6-dev,ca-certificates bookworm "$root"
 chmod 755 "$root"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
