@@ -40,6 +40,32 @@ void speech_release(struct speech *speech);
  */
 err_t agent_run_tools(struct agent *a, const struct llm_calls *calls, struct speech *speech);
 
+/** What a call whose answer was cut short by an interruption is told. */
+#define AGENT_NOT_RUN "Not run: the worker was interrupted."
+
+/* ---- opening.c ---- */
+
+/** Opens the model, the work tree and the conversation; says text, or goes on where it was. */
+err_t agent_open(struct agent *a, const char *text);
+/** The step's notes (state.edit), borrowed; made when there are none. */
+json_t *agent_notes(struct agent *a);
+/** Stores a user message and the notes that go with it, or neither. */
+err_t agent_say(struct agent *a, const struct speech *speech);
+
+/* ---- ask.c ---- */
+
+/** One call: limits, the call, the stored answer. */
+err_t agent_ask(struct agent *a, struct llm_answer *ret_answer);
+/** A cut answer is counted but not sent back: its tool calls may be incomplete. */
+bool agent_keeps(const struct llm_answer *answer);
+
+/* ---- answer.c ---- */
+
+/** Acts on an answer; adds what the model is to be told next. */
+err_t agent_on_answer(struct agent *a, const struct llm_answer *answer, struct speech *speech);
+
+/* ---- agent_tools.c ---- */
+
 /** Takes a snapshot into a->result->tree. @return ERR_CONFLICT for a change that cannot be kept
  * (the model is told) */
 err_t agent_snapshot(struct agent *a);
