@@ -14,10 +14,12 @@
  *             base_commit is what the change is made on: the branch's head, or the base branch's
  *   baseline {checks: [{name, ran, skipped_reason | null, findings: N}]}
  *   edit     {end: "finished" | "unchanged" | "question", tree, summary, question | null, turns,
- *             conv, round, said, start_tree, ended}
- *             the last five are noted while the step works (worker/agent/agent.c): its
- * conversation, the heal round whose text was said, in which message, the work tree before, and
- *             whether the model has ended that round
+ *             conv, model, round, said, start_tree, from_tree, ended, switches: [{reason, model,
+ *             conv}]}
+ *             from conv on they are noted while the step works (worker/agent/): its conversation
+ *             and whose it is, the heal round whose text was said, in which message, the work tree
+ *             before the round and when that was said, whether the model has ended that round, and
+ *             the conversations begun in place of another
  *   verify   {tree, ok, checks: [{name, ok, ms, skipped_reason}], findings: [F], known: N}
  *   test     {tree, ok, ran, script | null, passed | null, failed | null, findings: [F], known: N}
  *             F: {check, file, line, code, message, category, hint}

@@ -10,6 +10,7 @@
 struct agent {
 	struct run_ctx *ctx;
 	struct agent_result *result;
+	const char *text; /* what this round was given to do, borrowed */
 	struct llm llm;
 	struct conversation conv;
 	struct limits limits;
@@ -51,6 +52,51 @@ err_t agent_open(struct agent *a, const char *text);
 json_t *agent_notes(struct agent *a);
 /** Stores a user message and the notes that go with it, or neither. */
 err_t agent_say(struct agent *a, const struct speech *speech);
+/** What a conversation of this model begins with. */
+err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out);
+err_t agent_store_notes(struct agent *a);
+/** Notes that this round's text is said: in the conversation's next message, at the tree as it is.
+ */
+void agent_note_said(struct agent *a, const struct conversation *conv, const char *model);
+
+/* ---- switch.c ---- */
+
+/** Why a conversation is followed by a new one; the names are in edit.switches (worker/run.h). */
+enum switch_reason {
+	SWITCH_HEAL,    /* "heal": the third heal round is the other provider's */
+	SWITCH_REFUSAL, /* "refusal": the model will not do this */
+	SWITCH_AWAY,    /* "away": its provider does not answer */
+	SWITCH_STUCK,   /* "stuck": it does not get on */
+	SWITCH_RESTART, /* "restart": from the last good state */
+	SWITCH_CONTEXT, /* "context": the conversation nears the end of the model's context */
+	SWITCH_PROMPT,  /* "prompt": the worker's prompts or tools are others than before */
+	SWITCH__MAX
+};
+
+struct agent_switch {
+	enum switch_reason reason;
+	const char *model;    /* NULL: the same model again */
+	const char *detail;   /* words for people and the model, e.g. of a refusal; may be NULL */
+	const char *findings; /* what is to be mended; NULL: what this heal round was given */
+	const char *summary; /* of the work so far; NULL: the calls made, and finish's last words */
+	const char *tree;    /* the work tree is set to it first; NULL: it stays as it is */
+};
+
+/**
+ * Goes on in a new conversation, begun from the task, the diff from the base to the work tree,
+ * findings and a summary (templates/prompts/handover.md). The old one stays as it is. Prefix, first
+ * message, event and notes (edit.conv, model, said, from_tree, switches) are stored in one
+ * transaction, so that a killed run goes on in either.
+ * @return ERR_CONFIG (no such model), ERR_FENCE, ERR_CANCELLED, ERR_DB…
+ */
+err_t agent_switch(struct agent *a, const struct agent_switch *to);
+
+/** How often this edit was switched for this reason, heal rounds and interruptions included. */
+int agent_switched(struct agent *a, enum switch_reason reason);
+
+/** The configured model of the other provider than this conversation's, in a static buffer; NULL
+ * when there is none. */
+const char *agent_other_model(const struct agent *a);
 
 /* ---- ask.c ---- */
 
