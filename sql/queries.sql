@@ -15,6 +15,12 @@
 -- name: session_setup
 SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 
+-- Does this server take writes? A node of a Galera cluster does not while it is out of it.
+-- name: node_state
+-- out: ready
+SELECT @@global.read_only = 0 AND (@@wsrep_on = 0 OR (SELECT VARIABLE_VALUE
+	FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'WSREP_READY') = 'ON') AS ready;
+
 -- name: schema_table
 CREATE TABLE IF NOT EXISTS schema_migrations (
 	version INT NOT NULL PRIMARY KEY,

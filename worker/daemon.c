@@ -35,6 +35,7 @@ struct daemon {
 	int64_t renewed_ms, reaped_ms, polled_ms;
 	int64_t reconciled_ms; /* 0: not yet */
 	bool hungry;           /* look at the queue now */
+	bool unsure;           /* the connection was lost: what was done last is to be read again */
 	int claimed;
 	bool refused; /* the run to be worked by hand cannot be claimed */
 };
@@ -61,20 +62,25 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Runs that a dead parent of this name left behind: its children are gone (they hold the state
- * folder's lock), so they are taken up at once. */
+/* Runs of this name that no process of ours works on: a dead parent left them behind (its children
+ * are gone, they hold the state folder's lock), or the answer to a claim was lost with the
+ * connection. */
 static err_t take_up(struct daemon *d)
 {
+	d->unsure = false;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
 			.repo_id = db_rows_i64(rows, "repo_id")};
-		log_warning(
-			"run %lld was left running by this worker's predecessor: back to the queue",
+		if (children_work_on(&d->children, run.id, run.fence))
+			continue;
+		log_warning("run %lld is this worker's, but nothing works on it: back to the queue",
 			(long long)run.id);
-		ERR_TRY(run_requeue(d->db, &run, 0));
+		err_t e = run_requeue(d->db, &run, 0);
+		if (e && err_code(e) != ERR_FENCE)
+			return e;
 	}
 	return NULL;
 }
@@ -188,6 +194,8 @@ static err_t pass_cancellations(struct daemon *d)
 static err_t renew(struct daemon *d)
 {
 	d->renewed_ms = monotonic_ms();
+	if (db_prefer(d->db))
+		log_info("back to the database at %s", db_host(d->db));
 	for (size_t i = 0; i < d->children.count; i++) { /* no run has the id 0 of a poll */
 		struct child *child = &d->children.items[i];
 		int64_t asked_ms = monotonic_ms(), renewed = 0;
@@ -259,6 +267,8 @@ static err_t tick(struct daemon *d)
 {
 	int64_t now = monotonic_ms();
 	ERR_TRY(bury(d));
+	if (d->unsure)
+		ERR_TRY(take_up(d));
 	if (reload)
 		ERR_TRY(reload_repos(d));
 	ERR_TRY(pass_cancellations(d));
@@ -285,11 +295,16 @@ static void wait_a_tick(struct daemon *d)
 
 static void database_trouble(struct daemon *d, err_t e)
 {
+	bool lost = err_code(e) == ERR_DB_AWAY || err_code(e) == ERR_DB_UNSURE;
 	log_error("%s", err_text(e));
-	usleep(AWAY_MS * 1000);
-	e = db_reconnect(d->db);
+	d->unsure = true;
+	e = lost ? db_reconnect(d->db) : e;
+	if (e) { /* no host is ready, or the trouble is another */
+		usleep(AWAY_MS * 1000);
+		e = db_reconnect(d->db);
+	}
 	if (!e)
-		log_info("the database is back");
+		log_info("the database is back%s%s", *db_host(d->db) ? " at " : "", db_host(d->db));
 }
 
 static bool finished(const struct daemon *d)

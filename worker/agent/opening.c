@@ -37,14 +37,16 @@ err_t agent_store_notes(struct agent *a)
 
 err_t agent_say(struct agent *a, const struct speech *speech)
 {
-	ERR_TRY(db_begin(a->ctx->db));
-	err_t e = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
-	if (!e)
-		e = agent_store_notes(a);
-	if (!e)
-		return db_commit(a->ctx->db);
-	db_rollback(a->ctx->db);
-	return e;
+	size_t said = a->conv.count;
+	struct db_try t = {0};
+	while (db_try(a->ctx->db, &t)) {
+		conversation_unsay(&a->conv, said);
+		t.error = conversation_say(
+			a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
+		if (!t.error)
+			t.error = agent_store_notes(a);
+	}
+	return t.error;
 }
 
 /* ---- the beginning ---- */
