@@ -76,8 +76,10 @@ static err_t open_conversation(struct agent *a)
 		       : err_new(ERR_NOT_FOUND, "a new attempt");
 	if (err_code(e) != ERR_NOT_FOUND)
 		return e;
-	if (conv)
+	if (conv) {
+		ERR_TRY(conversation_load(a->ctx, &a->llm, (int)conv, NULL, &a->conv));
 		return agent_switch(a, &(struct agent_switch){.reason = SWITCH_PROMPT});
+	}
 	ERR_TRY(conversation_begin(a->ctx, &a->llm, &prefix, &a->conv));
 	FAULT_POINT("conversation.begun");
 	return NULL;
