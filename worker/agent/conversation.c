@@ -98,7 +98,7 @@ err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, int conv,
 	if (!db_rows_next(rows))
 		return err_new(ERR_NOT_FOUND, "the run has no conversation");
 	const void *data = db_rows_blob(rows, "content", &c.prefix_len);
-	if (c.prefix_len != prefix->len || memcmp(data, prefix->data, prefix->len) != 0)
+	if (prefix && (c.prefix_len != prefix->len || memcmp(data, prefix->data, prefix->len) != 0))
 		return err_new(ERR_NOT_FOUND, "the run's conversation has another prefix");
 	c.prefix = xstrndup(data, c.prefix_len);
 	c.next_seq = 1;

@@ -29,7 +29,7 @@ err_t conversation_begin(
 	struct run_ctx *ctx, const struct llm *llm, struct buf *prefix, struct conversation *ret);
 
 /** Loads one of the run's conversations. @return ERR_NOT_FOUND when there is none, or when its
- * prefix is another */
+ * prefix is another than this one (NULL: any) */
 err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, int conv,
 	const struct buf *prefix, struct conversation *ret);
 

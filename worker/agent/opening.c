@@ -82,8 +82,10 @@ static err_t open_conversation(struct agent *a)
 			.prompt = a->conv.last_prompt, .asked_ms = a->conv.last_ms};
 	if (err_code(e) != ERR_NOT_FOUND)
 		return e;
-	if (conv)
+	if (conv) {
+		ERR_TRY(conversation_load(a->ctx, &a->llm, (int)conv, NULL, &a->conv));
 		return agent_switch(a, &(struct agent_switch){.reason = SWITCH_PROMPT});
+	}
 	ERR_TRY(conversation_begin(a->ctx, &a->llm, &prefix, &a->conv));
 	FAULT_POINT("conversation.begun");
 	return NULL;
