@@ -70,6 +70,7 @@ SETTING(AIRUNNER_NOTICE_RUN_USD,    USD,  "3.00",  "USD",  "W",   0,            
 SETTING(AIRUNNER_MAX_TURNS,         INT,  "120",   "turns", "W",  0,                  "most LLM turns of one run")
 SETTING(AIRUNNER_NOTICE_TURNS,      INT,  "50",    "turns", "W",  0,                  "turn at which the model is told to come to an end")
 SETTING(AIRUNNER_MAX_RUN_S,         INT,  "3600",  "s",    "W",   0,                  "longest run")
+SETTING(AIRUNNER_NOTICE_RUN_S,      INT,  "2700",  "s",    "W",   0,                  "time after which the model is told to come to an end")
 SETTING(AIRUNNER_COMMAND_TIMEOUT_S, INT,  "60",    "s",    "W",   0,                  "longest command of the model's")
 SETTING(AIRUNNER_TSC_TIMEOUT_S,     INT,  "120",   "s",    "W",   0,                  "longest tsc")
 SETTING(AIRUNNER_ESLINT_TIMEOUT_S,  INT,  "120",   "s",    "W",   0,                  "longest eslint")
