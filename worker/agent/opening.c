@@ -149,6 +149,14 @@ static err_t go_on(struct agent *a)
 	return conversation_ends_with_answer(&a->conv) ? answer_again(a) : NULL;
 }
 
+err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_llm)
+{
+	ERR_TRY(llm_open(a->ctx->set, model, ret_llm));
+	snprintf(ret_llm->cache_key, sizeof ret_llm->cache_key, "airunner-run-%lld",
+		(long long)a->ctx->run.id);
+	return NULL;
+}
+
 /* The conversation's model, while the settings still know it; at first the one that edits. */
 static const char *model_of(struct agent *a)
 {
@@ -163,7 +171,7 @@ err_t agent_open(struct agent *a, const char *text)
 {
 	const struct settings *set = a->ctx->set;
 	a->text = text;
-	ERR_TRY(llm_open(set, model_of(a), &a->llm));
+	ERR_TRY(agent_llm_open(a, model_of(a), &a->llm));
 	if (!a->llm.profile.price_count && a->ctx->heal_round == 0)
 		ERR_TRY(journal_event(a->ctx, EVENT_INFO, NULL,
 			"The price of %s is not known (models.json): its cost is not counted, and "
