@@ -53,6 +53,16 @@ void fault_start(const char *issue_key)
 	read_order(text.data);
 }
 
+int64_t fault_ms(const char *name, int64_t ms)
+{
+	const char *at = getenv("AIRUNNER_FAULT_MS");
+	size_t n = strlen(name);
+	for (; at && *at; at += strcspn(at, ","), at += *at == ',')
+		if (strncmp(at, name, n) == 0 && at[n] == ':')
+			return atoll(at + n + 1);
+	return ms;
+}
+
 static void note(const char *name)
 {
 	int fd = open(fault.trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);

@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/text.h"
+#include "worker/lease.h"
 
 #define ASK_MS 250
 
@@ -70,7 +71,7 @@ err_t http_wait(int64_t ms, http_alive_fn alive, void *alive_arg)
 			ERR_TRY(alive(alive_arg));
 		sleep_ms(ms < ASK_MS ? ms : ASK_MS);
 	}
-	return NULL;
+	return alive ? lease_hold(alive, alive_arg) : NULL; /* what was waited for begins now */
 }
 
 /* x-should-retry is the service's own word; a 403 with retry-after is GitHub's secondary limit. */

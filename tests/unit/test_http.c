@@ -50,6 +50,23 @@ static struct http_request get(const struct canned *server)
 		.service = "jira", .method = "GET", .url = canned_url(server), .timeout_ms = 3000};
 }
 
+/* An answer cut at any byte is no answer: a whole one is fetched by the next try. */
+static void an_answer_cut_at_any_byte_is_asked_for_again(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n < strlen(OK_REPLY); n++) {
+		autofree char *part = xstrndup(OK_REPLY, n);
+		const struct canned_reply replies[] = {{.raw = part}, {.raw = OK_REPLY}};
+		struct canned *server = canned_start(replies, 2);
+		struct http_request req = get(server);
+		struct http_response res AUTO(http_response_release) = {0};
+		assert_null(http_call(set, &req, &res));
+		assert_int_equal(res.tries, 2);
+		assert_string_equal(res.body.data, "hello");
+		canned_stop(server);
+	}
+}
+
 static void a_body_of_pieces_is_sent_whole(void **state)
 {
 	(void)state;
@@ -329,6 +346,7 @@ static void a_stream_is_given_on_and_not_repeated_after_its_first_byte(void **st
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_answer_cut_at_any_byte_is_asked_for_again),
 		cmocka_unit_test(a_body_of_pieces_is_sent_whole),
 		cmocka_unit_test(a_busy_service_is_asked_again),
 		cmocka_unit_test(it_gives_up_after_three_retries),

@@ -39,6 +39,11 @@ void llm_release(struct llm *llm)
 	profile_release(&llm->profile);
 }
 
+bool llm_is_usable(const struct llm *llm)
+{
+	return *settings_str(llm->set, S_ANTHROPIC_API_KEY) != '\0';
+}
+
 void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, const char *raw)
 {
 	calls->items = xrealloc(calls->items, (calls->count + 1) * sizeof *calls->items);

@@ -131,6 +131,9 @@ struct llm_answer {
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm);
 void llm_release(struct llm *llm);
 
+/** Is its provider configured: a key, or an address that needs none? */
+bool llm_is_usable(const struct llm *llm);
+
 /**
  * What stands before the messages: model, thinking, tools, system text. The same bytes for the
  * whole conversation.

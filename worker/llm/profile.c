@@ -79,6 +79,7 @@ static err_t read_thinking(const json_t *from, struct profile *p)
 			continue;
 		p->thinking = (enum thinking_mode)i;
 		copy(p->effort, sizeof p->effort, t, "effort");
+		copy(p->more_effort, sizeof p->more_effort, t, "more_effort");
 		p->thinking_budget = number(t, "budget", 8000);
 		if (p->thinking == THINKING_ENABLED && p->thinking_budget < 1024)
 			return err_new(ERR_CONFIG, "thinking: \"budget\" must be 1024 or more");
@@ -95,6 +96,7 @@ static err_t fill(const json_t *from, struct profile *p)
 	p->max_output = number(from, "max_output", 0);
 	p->context = number(from, "context", 0);
 	p->min_cache_tokens = number(from, "min_cache_tokens", 1024);
+	p->cache_ttl_s = number(from, "cache_ttl_s", 300);
 	p->preserved_thinking = json_is_true(json_object_get(from, "preserved_thinking"));
 	p->forced_tool_choice = json_is_true(json_object_get(from, "forced_tool_choice"));
 	if (!*p->provider || p->max_output < 1024 || p->context < 8192)
