@@ -50,6 +50,7 @@ SETTING(AIRUNNER_STATE_DIR,         PATH, "var",   "",     "W",   0,            
 SETTING(AIRUNNER_SHARE_DIR,         PATH, "",      "",     "HPWC", 0,                 "templates, models.json, migrations; empty: share/airunner beside the program or above it")
 SETTING(AIRUNNER_DB_SOCKET,         PATH, "/run/mysqld/mysqld.sock", "", "HPWC", 0,   "MariaDB socket; empty: AIRUNNER_DB_HOSTS")
 SETTING(AIRUNNER_DB_HOSTS,          LIST, "",      "",     "WC",  0,                   "host:port of the database's servers in order of preference, instead of the socket")
+SETTING(AIRUNNER_DB_TIMEOUT_S,      INT,  "20",    "s",    "WC",  0,                   "longest wait for an answer of one of several hosts before the next is taken")
 SETTING(AIRUNNER_DB_NAME,           STR,  "airunner", "",  "HPWC", 0,                 "database")
 SETTING(AIRUNNER_DB_USER,           STR,  "",      "",     "HPWC", 0,                 "database user; empty: air_hook, air_api, air_dash, air_worker or air_migrate by program")
 SETTING(AIRUNNER_DB_PASSWORD,       STR,  "",      "",     "HPWC", SET_SECRET,        "its password; empty with unix_socket authentication")
