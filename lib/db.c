@@ -21,33 +21,6 @@ struct db_arg db_str(const char *s)
 	return s ? (struct db_arg){.type = DB_STR, .p = s, .len = strlen(s)} : db_null();
 }
 
-static bool connection_lost(unsigned code)
-{
-	return code == CR_SERVER_GONE_ERROR || code == CR_SERVER_LOST ||
-	       code == CR_CONNECTION_ERROR || code == CR_CONN_HOST_ERROR ||
-	       code == ER_SERVER_SHUTDOWN || code == ER_CONNECTION_KILLED ||
-	       code == CR_SERVER_LOST_EXTENDED;
-}
-
-err_t db_error(struct db *db, unsigned code, const char *where, const char *text)
-{
-	if (connection_lost(code)) {
-		db->lost = true;
-		return err_new(ERR_DB_AWAY, "database, %s: %s (%u)", where, text, code);
-	}
-	switch (code) {
-	case ER_DUP_ENTRY:
-		return err_new(ERR_DB_DUPLICATE, "database, %s: %s", where, text);
-	case ER_LOCK_DEADLOCK:
-	case ER_LOCK_WAIT_TIMEOUT:
-		/* 1205 rolls back the statement only: a commit now would keep half a transaction */
-		mysql_rollback(db->conn);
-		return err_new(ERR_DB_RETRY, "database, %s: %s (%u)", where, text, code);
-	default:
-		return err_new(ERR_DB, "database, %s: %s (%u)", where, text, code);
-	}
-}
-
 static void statements_close(struct db *db)
 {
 	for (int q = 0; q < Q__MAX; q++) {

@@ -8,10 +8,10 @@
  *   if (db_rows_next(rows)) issue = db_rows_str(rows, "issue_key");
  *   db_rows_free(rows);
  *
- * Errors: ERR_DB_AWAY (2002, 2006, 2013: reconnect by db_reconnect()), ERR_DB_UNSURE (the same
- * during COMMIT), ERR_DB_DUPLICATE (1062), ERR_DB_RETRY (1213, 1205; the transaction is rolled
- * back), ERR_DB else. Isolation READ COMMITTED, utf8mb4, time zone +00:00, strict SQL mode. No
- * automatic reconnect.
+ * Errors: ERR_DB_AWAY (2002, 2006, 2013, 1053, 1317 …: reconnect by db_reconnect()), ERR_DB_UNSURE
+ * (the same during COMMIT), ERR_DB_DUPLICATE (1062), ERR_DB_RETRY (1213, 1205, 1969 …; the
+ * transaction is rolled back), ERR_DB else; the table is in lib/db.c. Isolation READ COMMITTED,
+ * utf8mb4, time zone +00:00, strict SQL mode. No automatic reconnect.
  */
 #ifndef AIRUNNER_DB_H
 #define AIRUNNER_DB_H

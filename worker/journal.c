@@ -73,12 +73,17 @@ err_t journal_artifact(
 	redact_buf(&clean);
 	text_middle(&whole, clean.data, clean.len, ARTIFACT_MAX);
 	size_t done = 0;
+	int parts = 0;
 	for (int part = 0; part == 0 || done < whole.len; part++) {
 		size_t n = whole.len - done < PART_MAX ? whole.len - done : PART_MAX;
 		ERR_TRY(artifact_part(ctx, kind, name, part, whole.data + done, n));
 		done += n;
+		parts++;
 	}
-	return NULL;
+	return db_exec(ctx->db, Q_ARTIFACT_TRIM,
+		DB_ARGS(db_i64(ctx->run.id), db_str(kind), db_str(name), db_i64(parts),
+			db_i64(ctx->run.id), db_i64(ctx->run.fence)),
+		NULL);
 }
 
 err_t journal_branch(struct run_ctx *ctx, const char *branch)

@@ -22,6 +22,7 @@
 #include "worker/check/sandbox.h"
 #include "worker/child.h"
 #include "worker/daemon.h"
+#include "worker/drain.h"
 #include "worker/reconcile.h"
 #include "worker/repo_config.h"
 
@@ -34,7 +35,7 @@ struct options {
 	char *child_args[2 * OVERRIDES_MAX + 4]; /* what children are given again */
 	size_t child_arg_count;
 	long long run_id, fence;
-	bool once, reconcile, check_config, help, version;
+	bool once, reconcile, drain, check_config, help, version;
 };
 
 static const char usage[] =
@@ -53,6 +54,7 @@ static const struct option long_options[] = {
 	{"run", required_argument, NULL, 'r'},
 	{"fence", required_argument, NULL, 'f'},
 	{"reconcile", no_argument, NULL, 'R'}, /* the daemon's */
+	{"drain", no_argument, NULL, 'D'},     /* the daemon's */
 	{"check-config", no_argument, NULL, 'c'},
 	{"env-file", required_argument, NULL, 'e'},
 	{"set", required_argument, NULL, 's'},
@@ -75,6 +77,9 @@ static err_t take_option(struct options *o, int option, const char *value)
 		return NULL;
 	case 'R':
 		o->reconcile = true;
+		return NULL;
+	case 'D':
+		o->drain = true;
 		return NULL;
 	case 'c':
 		o->check_config = true;
@@ -178,6 +183,10 @@ static err_t run_program(
 	}
 	if (o->reconcile) {
 		*ret_code = reconcile_work(set);
+		return NULL;
+	}
+	if (o->drain) {
+		*ret_code = drain_work(set, &repos);
 		return NULL;
 	}
 	ERR_TRY(check_database(set));

@@ -50,7 +50,7 @@ static err_t check_expected(const struct push_ref *ref, const git_oid *there)
 		return err_new(ERR_PUSH_REFUSED,
 			"%s is gone at the remote since this run began: retry the run",
 			ref->remote_ref);
-	return err_new(ERR_PUSH_REFUSED,
+	return err_new(ERR_CONFLICT,
 		"%s was moved to %.10s at the remote since this run began: retry the run",
 		ref->remote_ref, now);
 }
@@ -81,7 +81,7 @@ static err_t upload(struct remote *remote, const char *local, const char *remote
 	git_strarray specs = {.strings = &spec, .count = 1};
 	int rc = git_remote_upload(remote->handle, &specs, &options);
 	if (rc == GIT_ENONFASTFORWARD)
-		return err_new(ERR_PUSH_REFUSED,
+		return err_new(ERR_CONFLICT,
 			"%s has commits at the remote that this work was not made on: retry the "
 			"run",
 			remote_ref);
@@ -116,22 +116,49 @@ static err_t upload_commit(struct remote *remote, const git_oid *id, const char 
 	return e ? err_new(kept.code, "%s", kept.text) : NULL;
 }
 
+/* Connects, and reads what the remote has. @return ERR_CONFLICT when that is not what is expected
+ */
+static err_t look(struct remote *remote, struct store *store, const struct push_ref *ref,
+	const git_oid *id, bool *ret_is_there)
+{
+	git_oid there;
+	ERR_TRY(remote_open(store, remote));
+	int rc = git_remote_connect(
+		remote->handle, GIT_DIRECTION_PUSH, &remote->callbacks, NULL, NULL);
+	if (rc < 0)
+		return remote_error(remote, rc, "push to");
+	ERR_TRY(advertised(remote, ref->remote_ref, &there));
+	*ret_is_there = git_oid_equal(&there, id);
+	return *ret_is_there ? NULL : check_expected(ref, &there);
+}
+
+/* Servers refuse in many words a ref that another moved while we pushed: what it is now tells. */
+static err_t look_again(
+	struct store *store, const struct push_ref *ref, const git_oid *id, err_t refused)
+{
+	AUTO(remote_close) struct remote remote = {0};
+	struct err kept = *refused;
+	bool is_there = false;
+	err_t e = look(&remote, store, ref, id, &is_there);
+	if (is_there)
+		return NULL;
+	return err_code(e) == ERR_CONFLICT ? e : err_new(kept.code, "%s", kept.text);
+}
+
 static err_t push_one(struct store *store, const struct push_ref *ref)
 {
-	AUTO(remote_close) struct remote remote;
-	git_oid id, there;
-	ERR_TRY(remote_open(store, &remote));
+	AUTO(remote_close) struct remote remote = {0};
+	git_oid id;
+	bool is_there = false;
 	ERR_TRY(resolve(store, ref->source, &id));
-	int rc = git_remote_connect(
-		remote.handle, GIT_DIRECTION_PUSH, &remote.callbacks, NULL, NULL);
-	if (rc < 0)
-		return remote_error(&remote, rc, "push to");
-	ERR_TRY(advertised(&remote, ref->remote_ref, &there));
-	if (git_oid_equal(&there, &id))
+	ERR_TRY(look(&remote, store, ref, &id, &is_there));
+	if (is_there)
 		return NULL; /* pushed before this run was interrupted */
-	ERR_TRY(check_expected(ref, &there));
 	FAULT_POINT("git.push.before");
-	ERR_TRY(upload_commit(&remote, &id, ref->remote_ref));
+	err_t e = upload_commit(&remote, &id, ref->remote_ref);
+	if (err_code(e) == ERR_PUSH_REFUSED)
+		e = look_again(store, ref, &id, e);
+	ERR_TRY(e);
 	FAULT_POINT("git.push.after");
 	return NULL;
 }

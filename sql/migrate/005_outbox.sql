@@ -1,0 +1,21 @@
+-- What a drainer looks for, artifacts that are replaced instead of doubled, and how long an attempt
+-- has been worked.
+
+ALTER TABLE outbox
+	MODIFY COLUMN send_until DATETIME(3) NULL
+		COMMENT 'sending: nobody touches the row before; waiting: no further try before',
+	MODIFY COLUMN attempts INT NOT NULL DEFAULT 0 COMMENT 'tries begun; who began the last one ends it',
+	ADD KEY by_due (state, send_until),
+	ADD KEY by_issue (issue_key, state, id);
+
+DELETE older FROM artifacts older JOIN artifacts newer ON newer.run_id = older.run_id AND newer.kind = older.kind
+	AND newer.name = older.name AND newer.part = older.part AND newer.id > older.id;
+
+ALTER TABLE artifacts
+	ADD UNIQUE KEY one_part (run_id, kind, name, part),
+	DROP KEY by_run;
+
+ALTER TABLE runs
+	ADD COLUMN worked_ms BIGINT NOT NULL DEFAULT 0
+		COMMENT 'working time of earlier claims of attempt worked_attempt' AFTER started_at,
+	ADD COLUMN worked_attempt INT NOT NULL DEFAULT 0 AFTER worked_ms;
