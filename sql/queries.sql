@@ -447,6 +447,24 @@ SELECT tree FROM run_messages WHERE run_id = ? AND conv = ? AND seq > ? AND tree
 	AND seq < (SELECT MAX(seq) FROM run_messages WHERE run_id = ? AND conv = ? AND role = 'user')
 ORDER BY seq DESC LIMIT 1;
 
+-- What airunnerctl replay reads of a run.
+-- name: replay_run
+-- in: id
+-- out: issue_key, status, repo_id
+SELECT issue_key, status, repo_id FROM runs WHERE id = ?;
+
+-- name: replay_messages
+-- in: run_id
+-- out: conv, seq, role, model, content, fresh_tokens, written_tokens, read_tokens, output_tokens, cost_usd_micro, tree
+SELECT conv, seq, role, model, content, fresh_tokens, written_tokens, read_tokens, output_tokens, cost_usd_micro, tree
+FROM run_messages WHERE run_id = ? AND role <> 'prefix' ORDER BY conv, seq;
+
+-- name: replay_steps
+-- in: run_id
+-- out: step, result
+SELECT step, result FROM run_steps
+WHERE run_id = ? AND step IN ('checkout', 'edit', 'commit') AND result IS NOT NULL ORDER BY id;
+
 -- FENCED
 -- name: message_add
 -- in: conv, seq, role, model, content, id, fence
