@@ -80,6 +80,14 @@ size_t children_runs(const struct children *children)
 	return count;
 }
 
+bool children_work_on(const struct children *children, const struct run *run)
+{
+	for (size_t i = 0; i < children->count; i++)
+		if (children->items[i].run_id == run->id && children->items[i].fence == run->fence)
+			return true;
+	return false;
+}
+
 bool children_reconciling(const struct children *children)
 {
 	return children_runs(children) < children->count;

@@ -48,6 +48,7 @@ err_t children_start_reconcile(struct children *children, const struct daemon_op
 
 /** How many work a run. */
 size_t children_runs(const struct children *children);
+bool children_work_on(const struct children *children, const struct run *run);
 bool children_reconciling(const struct children *children);
 
 /** From now on what a dead child leaves behind becomes this process's own child. */

@@ -42,9 +42,13 @@ static int64_t wished_ms(const struct http_response *response)
 	if (end != value && *end == '\0')
 		return seconds > 0 ? (int64_t)(seconds < 1e9 ? seconds * 1000 : 1e12) : -1;
 	time_t date = curl_getdate(value, NULL);
+	value = http_response_header(response, "date"); /* its clock, whatever ours says */
+	time_t now = value ? curl_getdate(value, NULL) : -1;
+	if (now < 0)
+		now = time(NULL);
 	if (date < 0)
 		return -1;
-	return date > time(NULL) ? (int64_t)(date - time(NULL)) * 1000 : 0;
+	return date > now ? (int64_t)(date - now) * 1000 : 0;
 }
 
 int64_t http_retry_wait_ms(const struct settings *set, const struct http_response *response, int n)
