@@ -70,7 +70,8 @@ static err_t take_up(struct daemon *d)
 {
 	d->unsure = false;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
+		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
@@ -184,7 +185,8 @@ static err_t pass_cancellations(struct daemon *d)
 	if (d->children.count == 0)
 		return NULL;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
+		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		if (db_rows_i64(rows, "cancelled"))
 			children_cancel(&d->children, db_rows_i64(rows, "id"));
@@ -220,6 +222,9 @@ static err_t reap_leases(struct daemon *d)
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
 			.repo_id = db_rows_i64(rows, "repo_id")};
+		if (children_work_on(
+			    &d->children, run.id, run.fence)) /* the database's clock was put on */
+			continue;
 		log_warning("the lease of run %lld ran out: back to the queue", (long long)run.id);
 		err_t e = run_requeue(d->db, &run, 0);
 		if (e && err_code(e) != ERR_FENCE)
@@ -264,7 +269,7 @@ static err_t tick(struct daemon *d)
 	ERR_TRY(pass_cancellations(d));
 	if (now - d->renewed_ms >= FAULT_MS("renew", RENEW_MS))
 		ERR_TRY(renew(d));
-	if (now - d->reaped_ms >= REAP_MS)
+	if (now - d->reaped_ms >= FAULT_MS("reap", REAP_MS))
 		ERR_TRY(reap_leases(d));
 	if (!stopping && (d->hungry || now - d->polled_ms >=
 					       settings_int(d->options->set, S_AIRUNNER_POLL_MS))) {
