@@ -41,8 +41,7 @@ err_t agent_say(struct agent *a, const struct speech *speech)
 	struct db_try t = {0};
 	while (db_try(a->ctx->db, &t)) {
 		conversation_unsay(&a->conv, said);
-		t.error = conversation_say(
-			a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
+		t.error = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
 		if (!t.error)
 			t.error = store_notes(a);
 	}
