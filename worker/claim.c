@@ -180,13 +180,12 @@ static err_t claim_id_once(struct db *db, const char *worker, struct candidate *
 	return take_run(db, worker, c);
 }
 
-err_t run_claim_id(
-	struct db *db, const char *worker, int64_t id, int64_t lease_s, struct run *ret_run)
+err_t run_claim_id(struct db *db, const char *worker, int64_t id, struct run *ret_run)
 {
 	struct run run = {0};
 	autofree char *status = NULL;
 	ERR_TRY(read_run(db, id, &run, &status));
-	struct candidate c = {.run_id = id, .repo_id = run.repo_id, .lease_s = lease_s};
+	struct candidate c = {.run_id = id, .repo_id = run.repo_id, .lease_s = LEASE_S};
 	run_release(&run);
 	struct db_try t = {0};
 	while (db_try(db, &t))

@@ -16,6 +16,7 @@
 #include "lib/mem.h"
 #include "worker/children.h"
 #include "worker/claim.h"
+#include "worker/fault.h"
 #include "worker/poke.h"
 #include "worker/repo_sync.h"
 
@@ -36,6 +37,7 @@ struct daemon {
 	bool hungry;           /* look at the queue now */
 	bool unsure;           /* the connection was lost: what was done last is to be read again */
 	int claimed;
+	bool refused; /* the run to be worked by hand cannot be claimed */
 };
 
 static volatile sig_atomic_t stopping, child_ended, reload;
@@ -90,6 +92,8 @@ static err_t begin(struct daemon *d)
 	gethostname(host, sizeof host - 1);
 	ERR_TRY(children_adopt());
 	ERR_TRY(db_open(o->set, &d->db));
+	if (o->run_id) /* beside the daemon, whose are the name, the repositories and the socket */
+		return NULL;
 	ERR_TRY(repo_configs_sync(d->db, o->set, o->repos));
 	ERR_TRY(db_exec(d->db, Q_WORKER_PUT,
 		DB_ARGS(db_str(o->worker), db_str(host), db_i64(getpid()),
@@ -98,6 +102,20 @@ static err_t begin(struct daemon *d)
 		NULL));
 	ERR_TRY(take_up(d));
 	return poke_open(o->set, &d->poke_fd);
+}
+
+/* By hand there is one try: what stands in its way is for the person to read. */
+static err_t claim(struct daemon *d, struct run *ret_run)
+{
+	const struct daemon_options *o = d->options;
+	if (!o->run_id)
+		return run_claim(d->db, o->set, o->worker, ret_run);
+	err_t e = run_claim_id(d->db, o->worker, o->run_id, ret_run);
+	if (e)
+		log_error("run %lld: %s", (long long)o->run_id, err_text(e));
+	d->refused = e != NULL;
+	stopping = e != NULL;
+	return NULL;
 }
 
 static err_t claim_all(struct daemon *d)
@@ -110,13 +128,14 @@ static err_t claim_all(struct daemon *d)
 	while (!stopping && children_runs(&d->children) < most &&
 		!(d->options->once && d->claimed)) {
 		struct run run AUTO(run_release) = {0};
-		ERR_TRY(run_claim(d->db, d->options->set, d->options->worker, &run));
+		int64_t asked_ms = monotonic_ms();
+		ERR_TRY(claim(d, &run));
 		if (!run.id)
 			return NULL;
 		d->claimed++;
 		log_info("claimed run %lld of %s, attempt %d", (long long)run.id, run.issue_key,
 			run.attempt);
-		err_t e = children_start(&d->children, d->options, &run);
+		err_t e = children_start(&d->children, d->options, &run, asked_ms);
 		if (e) {
 			log_error("run %lld cannot be started: %s", (long long)run.id, err_text(e));
 			ERR_TRY(run_requeue(d->db, &run, 30));
@@ -177,11 +196,15 @@ static err_t renew(struct daemon *d)
 	d->renewed_ms = monotonic_ms();
 	if (db_prefer(d->db))
 		log_info("back to the database at %s", db_host(d->db));
-	for (size_t i = 0; i < d->children.count; i++) /* no run has the id 0 of a poll */
+	for (size_t i = 0; i < d->children.count; i++) { /* no run has the id 0 of a poll */
+		struct child *child = &d->children.items[i];
+		int64_t asked_ms = monotonic_ms(), renewed = 0;
 		ERR_TRY(db_exec(d->db, Q_LEASE_RENEW,
-			DB_ARGS(db_i64(LEASE_S), db_i64(d->children.items[i].run_id),
-				db_i64(d->children.items[i].fence)),
-			NULL));
+			DB_ARGS(db_i64(LEASE_S), db_i64(child->run_id), db_i64(child->fence)),
+			&renewed));
+		if (renewed)
+			lease_note_renewed(&child->lease, asked_ms);
+	}
 	return db_exec(d->db, Q_WORKER_SEEN, DB_ARGS(db_str(d->options->worker)), NULL);
 }
 
@@ -249,7 +272,7 @@ static err_t tick(struct daemon *d)
 	if (reload)
 		ERR_TRY(reload_repos(d));
 	ERR_TRY(pass_cancellations(d));
-	if (now - d->renewed_ms >= RENEW_MS)
+	if (now - d->renewed_ms >= FAULT_MS("renew", RENEW_MS))
 		ERR_TRY(renew(d));
 	if (now - d->reaped_ms >= REAP_MS)
 		ERR_TRY(reap_leases(d));
@@ -348,5 +371,5 @@ int daemon_run(const struct daemon_options *options)
 	poke_close(options->set, d.poke_fd);
 	children_release(&d.children);
 	db_close(d.db);
-	return 0;
+	return d.refused ? 1 : 0;
 }

@@ -75,6 +75,8 @@ static err_t load_row(const struct llm *llm, struct conversation *c, const struc
 	if (!is_user) {
 		const char *stop = db_rows_str(rows, "stop_reason");
 		c->last_answer_seq = c->next_seq - 1;
+		c->last_prompt = db_rows_i64(rows, "prompt_tokens");
+		c->last_ms = db_rows_i64(rows, "asked_at");
 		snprintf(c->last_stop, sizeof c->last_stop, "%s", stop ? stop : "");
 	}
 	if (len == 0)
@@ -99,7 +101,7 @@ err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, int conv,
 	if (!db_rows_next(rows))
 		return err_new(ERR_NOT_FOUND, "the run has no conversation");
 	const void *data = db_rows_blob(rows, "content", &c.prefix_len);
-	if (c.prefix_len != prefix->len || memcmp(data, prefix->data, prefix->len) != 0)
+	if (prefix && (c.prefix_len != prefix->len || memcmp(data, prefix->data, prefix->len) != 0))
 		return err_new(ERR_NOT_FOUND, "the run's conversation has another prefix");
 	c.prefix = xstrndup(data, c.prefix_len);
 	c.next_seq = 1;
@@ -210,6 +212,17 @@ err_t conversation_newest_tree(struct run_ctx *ctx, int conv, int64_t after_seq,
 	return NULL;
 }
 
+int conversation_added(const struct conversation *c)
+{
+	int blocks = 0;
+	for (size_t i = c->count; i-- > 0;) { /* the newest user messages, and the answer before */
+		blocks += c->messages[i].blocks;
+		if (!c->messages[i].is_user)
+			break;
+	}
+	return blocks;
+}
+
 err_t conversation_open_calls(
 	const struct llm *llm, const struct conversation *c, struct llm_calls *ret_calls)
 {
@@ -226,7 +239,7 @@ err_t conversation_spent(struct run_ctx *ctx, struct spent *ret_spent)
 	ERR_TRY(db_query(ctx->db, Q_RUN_SPENT, DB_ARGS(db_i64(ctx->run.id)), &rows));
 	if (!db_rows_next(rows))
 		return err_new(ERR_FENCE, "run %lld is gone", (long long)ctx->run.id);
-	*ret_spent =
-		(struct spent){db_rows_i64(rows, "turns"), db_rows_i64(rows, "cost_usd_micro")};
+	*ret_spent = (struct spent){.turns = db_rows_i64(rows, "turns"),
+		.usd_micro = db_rows_i64(rows, "cost_usd_micro")};
 	return NULL;
 }
