@@ -41,11 +41,12 @@ PROGRAMS := $(addprefix $(BUILD)/,airunner-webhook airunner-api airunner-dashboa
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 SHARE := $(BUILD)/share/airunner
 
-.PHONY: all programs standin units share help
+.PHONY: all programs standin units galera share help
 all: programs standin
 programs: $(PROGRAMS) share
 standin: $(BUILD)/standin $(BUILD)/fault-proxy $(BUILD)/claimer $(BUILD)/fault-clock.so
 units: $(UNITS)
+galera: $(BUILD)/galera/client
 
 # ---- generated ----
 $(BUILD)/gen/queries.h: sql/queries.sql sql/queries.awk
