@@ -14,6 +14,7 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "worker/budget.h"
 #include "worker/children.h"
 #include "worker/claim.h"
 #include "worker/poke.h"
@@ -192,7 +193,7 @@ static err_t reap_leases(struct daemon *d)
 			return e;
 		d->hungry = true;
 	}
-	return NULL;
+	return budget_sweep(d->db);
 }
 
 /* What Jira's webhooks missed is looked for by a child: the parent calls nothing outside. */

@@ -22,9 +22,7 @@ static void each_limit_is_named_with_its_figure(void **state)
 	assert_int_equal(err_code(e), ERR_LIMIT);
 	assert_string_equal(
 		err_text(e), "the run's limit of 120 turns is reached (AIRUNNER_MAX_TURNS)");
-	e = limits_check(&limits, &(struct spent){0, 5010000}, 0);
-	assert_string_equal(err_text(e), "the run's limit of 5.00 USD is reached: 5.01 USD are "
-					 "spent (AIRUNNER_MAX_RUN_USD)");
+	assert_null(limits_check(&limits, &(struct spent){0, 5010000}, 0)); /* the budget's */
 	e = limits_check(&limits, &(struct spent){0, 0}, 3600000);
 	assert_string_equal(
 		err_text(e), "the run's limit of 60 minutes is reached (AIRUNNER_MAX_RUN_S)");
@@ -47,6 +45,10 @@ static void a_notice_comes_once_when_its_line_is_crossed(void **state)
 	assert_false(notice(51, 0, 0, "turns"));
 	assert_true(notice(9, 2999999, 3000000, "money"));
 	assert_false(notice(9, 3000000, 3100000, "money"));
+	struct limits none = limits;
+	none.notice_usd_micro = 0;
+	assert_false(limits_money_notice(&none, 0, 3000000));
+	assert_true(limits_money_notice(&limits, 0, 3000000));
 }
 
 static void a_repeated_call_is_counted_until_something_changes(void **state)

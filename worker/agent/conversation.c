@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/mem.h"
+#include "worker/budget.h"
 #include "worker/fault.h"
 
 #define MAX_MESSAGE (32u << 20)
@@ -127,36 +128,32 @@ err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conver
 	return NULL;
 }
 
+/* With the cost of its call: one transaction. */
 static err_t store_answer(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
-	const struct llm_answer *a, bool keep)
+	const struct llm_answer *a, bool keep, int64_t call_id)
 {
 	const struct llm_usage *u = &a->usage;
 	int64_t written = u->written_5m + u->written_1h;
-	ERR_TRY(db_exec_fenced(ctx->db, Q_ANSWER_ADD,
-		DB_ARGS(db_i64(c->conv), db_i64(c->next_seq), db_str(llm->profile.model),
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	ERR_TRY(budget_query(ctx->db, Q_ANSWER_STORE,
+		DB_ARGS(db_i64(ctx->run.id), db_i64(ctx->run.fence), db_i64(call_id),
+			db_i64(c->conv), db_i64(c->next_seq), db_str(llm->profile.model),
 			db_blob(a->message.data, keep ? a->message.len : 0), db_str(a->stop_name),
 			db_str(a->request_id), db_i64(u->fresh), db_i64(written), db_i64(u->read),
 			db_i64(u->output), db_i64(u->thinking),
 			a->cost_known ? db_i64(a->cost_usd_micro) : db_null(),
-			db_i64(a->latency_ms), db_i64(ctx->run.id), db_i64(ctx->run.fence))));
-	return db_exec_fenced(ctx->db, Q_RUN_SPEND,
-		DB_ARGS(db_i64(a->cost_known ? a->cost_usd_micro : 0), db_i64(a->cost_known),
-			db_str(llm->profile.model), db_i64(u->fresh + written + u->read),
-			db_i64(u->output), db_i64(u->thinking), db_i64(u->read),
-			db_i64(ctx->run.id), db_i64(ctx->run.fence)));
+			db_i64(a->latency_ms)),
+		&rows));
+	return db_rows_next(rows) && db_rows_i64(rows, "ours")
+		       ? NULL
+		       : err_new(ERR_FENCE, "the run is not this worker's any more");
 }
 
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
-	const struct llm_answer *answer, bool keep)
+	const struct llm_answer *answer, bool keep, int64_t call_id)
 {
 	FAULT_POINT("llm.received");
-	ERR_TRY(db_begin(ctx->db));
-	err_t e = store_answer(ctx, llm, c, answer, keep);
-	if (e) {
-		db_rollback(ctx->db);
-		return why(ctx, e);
-	}
-	ERR_TRY(db_commit(ctx->db));
+	ERR_TRY(why(ctx, store_answer(ctx, llm, c, answer, keep, call_id)));
 	FAULT_POINT("llm.stored");
 	c->last_answer_seq = c->next_seq++;
 	if (keep && answer->message.len > 0)
