@@ -198,9 +198,10 @@ err_t agent_open(struct agent *a, const char *text)
 		snprintf(a->llm.profile.effort, sizeof a->llm.profile.effort, "%s", effort);
 	if (!a->llm.profile.price_count && a->ctx->heal_round == 0)
 		ERR_TRY(journal_event(a->ctx, EVENT_INFO, NULL,
-			"The price of %s is not known (models.json): its cost is not counted, and "
-			"the limit in dollars does not hold.",
-			a->llm.profile.model));
+			"The price of %s is not known (models.json): its tokens are counted "
+			"instead of its cost, up to AIRUNNER_MAX_RUN_TOKENS (%lld).",
+			a->llm.profile.model,
+			(long long)settings_int(set, S_AIRUNNER_MAX_RUN_TOKENS)));
 	a->limits = limits_from(set);
 	ERR_TRY(conversation_spent(a->ctx, &a->spent));
 	const char *top = work_tree_path(a->ctx->tree);
