@@ -18,7 +18,7 @@
 #define MAX_TEXT (256u << 10)
 
 static const struct llm_provider *const providers[] = {
-	&anthropic_provider, &openai_responses_provider};
+	&anthropic_provider, &openai_responses_provider, &openai_chat_provider};
 
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm)
 {

@@ -149,20 +149,6 @@ static err_t say(enum err_code code, const char *message)
 		message ? message : "no words");
 }
 
-/* Unknown codes of a stream may pass: the request was good enough to be begun. */
-err_t openai_error(const json_t *error)
-{
-	const char *code = openai_str(error, "code"), *message = openai_str(error, "message");
-	enum err_code means = meaning(error, message);
-	if (means == ERR_LIMIT || means == ERR_SPENT)
-		return say(means, message);
-	const char *type = openai_str(error, "type");
-	bool is_final = type && strcmp(type, "invalid_request_error") == 0;
-	return err_new(means == ERR_NONE && is_final ? ERR_OUTSIDE_FINAL : ERR_OUTSIDE,
-		"%s in the stream: %.300s", code ? code : "an error",
-		message ? message : "no words");
-}
-
 /* {"error": {…}}, and what other servers make of it: {"error": "words"}, {"object": "error", …}. */
 static const json_t *error_of(const json_t *body)
 {
@@ -174,6 +160,20 @@ static const char *words_of(const json_t *body)
 {
 	const char *message = openai_str(error_of(body), "message");
 	return message ? message : openai_str(body, "error");
+}
+
+/* Unknown codes of a stream may pass: the request was good enough to be begun. */
+err_t openai_error(const json_t *error)
+{
+	const char *code = openai_str(error, "code"), *message = words_of(error);
+	enum err_code means = meaning(error, message);
+	if (means == ERR_LIMIT || means == ERR_SPENT)
+		return say(means, message);
+	const char *type = openai_str(error, "type");
+	bool is_final = type && strcmp(type, "invalid_request_error") == 0;
+	return err_new(means == ERR_NONE && is_final ? ERR_OUTSIDE_FINAL : ERR_OUTSIDE,
+		"%s in the stream: %.300s", code ? code : "an error",
+		message ? message : "no words");
 }
 
 err_t openai_status_error(const struct http_request *request, const struct http_response *response,
