@@ -30,7 +30,7 @@ static const struct {
 	[ERR_IO] = {"io", 500, false, ERR_END_FAILED},
 	[ERR_DB] = {"database", 500, false, ERR_END_FAILED},
 	[ERR_DB_AWAY] = {"database_away", 503, true, ERR_END_REQUEUE},
-	[ERR_DB_UNSURE] = {"database_unsure", 503, false, ERR_END_ABANDON},
+	[ERR_DB_UNSURE] = {"database_unsure", 503, false, ERR_END_REQUEUE},
 	[ERR_DB_DUPLICATE] = {"duplicate", 409, false, ERR_END_FAILED},
 	[ERR_DB_RETRY] = {"database_retry", 503, true, ERR_END_REQUEUE},
 	[ERR_FENCE] = {"fence_lost", 409, false, ERR_END_ABANDON},

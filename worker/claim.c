@@ -147,7 +147,10 @@ err_t run_claim(struct db *db, const struct settings *set, const char *worker, s
 				continue; /* another worker was quicker: the keys kept the limit */
 			return e;
 		}
-		ERR_TRY(db_commit(db));
+		e = db_commit(db);
+		if (err_code(e) == ERR_DB_RETRY)
+			continue; /* on a cluster: a worker of another node was quicker */
+		ERR_TRY(e);
 		if (!again && c.run_id)
 			return run_load(db, c.run_id, c.fence + 1, ret_run);
 		if (!again)
@@ -177,21 +180,17 @@ static err_t claim_id_once(struct db *db, const char *worker, struct candidate *
 	return take_run(db, worker, c);
 }
 
-err_t run_claim_id(
-	struct db *db, const char *worker, int64_t id, int64_t lease_s, struct run *ret_run)
+err_t run_claim_id(struct db *db, const char *worker, int64_t id, struct run *ret_run)
 {
 	struct run run = {0};
 	autofree char *status = NULL;
 	ERR_TRY(read_run(db, id, &run, &status));
-	struct candidate c = {.run_id = id, .repo_id = run.repo_id, .lease_s = lease_s};
+	struct candidate c = {.run_id = id, .repo_id = run.repo_id, .lease_s = LEASE_S};
 	run_release(&run);
-	ERR_TRY(db_begin(db));
-	err_t e = claim_id_once(db, worker, &c);
-	if (e) {
-		db_rollback(db);
-		return e;
-	}
-	ERR_TRY(db_commit(db));
+	struct db_try t = {0};
+	while (db_try(db, &t))
+		t.error = claim_id_once(db, worker, &c);
+	ERR_TRY(t.error);
 	return run_load(db, id, c.fence + 1, ret_run);
 }
 
@@ -222,17 +221,10 @@ static err_t leave_slot(
 static err_t leave_in_transaction(
 	struct db *db, const struct run *run, enum query change, const struct db_arg *args)
 {
-	err_t e = NULL;
-	for (int i = 0; i < CLAIM_TRIES; i++) {
-		ERR_TRY(db_begin(db));
-		e = leave_slot(db, run, change, args);
-		if (!e)
-			return db_commit(db);
-		db_rollback(db);
-		if (err_code(e) != ERR_DB_RETRY)
-			break;
-	}
-	return e;
+	struct db_try t = {0};
+	while (db_try(db, &t))
+		t.error = leave_slot(db, run, change, args);
+	return t.error;
 }
 
 err_t run_close(struct db *db, const struct run *run, enum run_status status, const char *reason,

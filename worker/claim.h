@@ -23,12 +23,11 @@
 err_t run_claim(struct db *db, const struct settings *set, const char *worker, struct run *ret_run);
 
 /**
- * Claims one queued run by its id for lease_s seconds (by hand nobody renews).
+ * Claims one queued run by its id.
  * @return ERR_NOT_FOUND, ERR_CONFLICT (not queued, or its
  *         repository or line is busy)
  */
-err_t run_claim_id(
-	struct db *db, const char *worker, int64_t id, int64_t lease_s, struct run *ret_run);
+err_t run_claim_id(struct db *db, const char *worker, int64_t id, struct run *ret_run);
 
 /** Reads a run that was claimed before. @return ERR_NOT_FOUND, ERR_FENCE (claimed anew meanwhile)
  */

@@ -37,14 +37,24 @@ err_t agent_store_notes(struct agent *a)
 
 err_t agent_say(struct agent *a, const struct speech *speech)
 {
-	ERR_TRY(db_begin(a->ctx->db));
-	err_t e = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
-	if (!e)
-		e = agent_store_notes(a);
-	if (!e)
-		return db_commit(a->ctx->db);
-	db_rollback(a->ctx->db);
-	return e;
+	agent_note_watch(a);
+	size_t said = a->conv.count;
+	json_auto_t *recorded = json_incref(json_object_get(agent_notes(a), "recorded_tree"));
+	struct db_try t = {0};
+	while (db_try(a->ctx->db, &t)) {
+		conversation_unsay(&a->conv, said);
+		if (recorded) /* a try that was rolled back recorded nothing */
+			json_object_set(agent_notes(a), "recorded_tree", recorded);
+		else
+			json_object_del(agent_notes(a), "recorded_tree");
+		t.error = conversation_say(
+			a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
+		if (!t.error)
+			t.error = agent_store_change(a);
+		if (!t.error)
+			t.error = agent_store_notes(a);
+	}
+	return t.error;
 }
 
 /* ---- the beginning ---- */
@@ -74,6 +84,9 @@ static err_t open_conversation(struct agent *a)
 	int64_t conv = run_state_i64(a->ctx, "edit.conv");
 	err_t e = conv ? conversation_load(a->ctx, &a->llm, (int)conv, &prefix, &a->conv)
 		       : err_new(ERR_NOT_FOUND, "a new attempt");
+	if (!e)
+		a->cache = (struct cache_watch){
+			.prompt = a->conv.last_prompt, .asked_ms = a->conv.last_ms};
 	if (err_code(e) != ERR_NOT_FOUND)
 		return e;
 	if (conv) {
@@ -106,6 +119,9 @@ static err_t say_text(struct agent *a, const char *text)
 	for (size_t i = 0; i < open.count; i++)
 		speech_add(&speech, open.items[i].id, AGENT_NOT_RUN, true);
 	speech_add(&speech, NULL, text, false);
+	a->watch = (struct watch){0};
+	a->asked_to_verify = false;
+	memcpy(a->verified_tree, a->start_tree, sizeof a->verified_tree);
 	agent_note_said(a, &a->conv, a->llm.profile.model);
 	ERR_TRY(agent_say(a, &speech));
 	FAULT_POINT("conversation.said");
@@ -127,9 +143,11 @@ static err_t answer_again(struct agent *a)
 	a->interrupted = true;
 	ERR_TRY(agent_on_answer(a, &answer, &speech));
 	a->interrupted = false;
-	return speech.count == 0
-		       ? NULL
-		       : conversation_say(a->ctx, &a->llm, &a->conv, speech.parts, speech.count);
+	if (speech.count == 0)
+		return NULL;
+	ERR_TRY(agent_discipline(a, &speech));
+	ERR_TRY(conversation_tree(a->ctx, &a->conv, a->result->tree)); /* what it did is undone */
+	return agent_say(a, &speech);
 }
 
 static char *noted(struct agent *a, const char *member)
@@ -146,7 +164,9 @@ static err_t go_on(struct agent *a)
 		a->result->question = noted(a, "question");
 		return NULL;
 	}
-	return conversation_ends_with_answer(&a->conv) ? answer_again(a) : NULL;
+	if (agent_switch_waits(a) || !conversation_ends_with_answer(&a->conv))
+		return NULL;
+	return answer_again(a);
 }
 
 err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_llm)
@@ -172,6 +192,9 @@ err_t agent_open(struct agent *a, const char *text)
 	const struct settings *set = a->ctx->set;
 	a->text = text;
 	ERR_TRY(agent_llm_open(a, model_of(a), &a->llm));
+	const char *effort = run_state_str(a->ctx, "edit.effort");
+	if (effort) /* raised when the model did not get on */
+		snprintf(a->llm.profile.effort, sizeof a->llm.profile.effort, "%s", effort);
 	if (!a->llm.profile.price_count && a->ctx->heal_round == 0)
 		ERR_TRY(journal_event(a->ctx, EVENT_INFO, NULL,
 			"The price of %s is not known (models.json): its cost is not counted, and "
@@ -188,6 +211,8 @@ err_t agent_open(struct agent *a, const char *text)
 	const char *start = is_said(a) ? run_state_str(a->ctx, "edit.start_tree") : NULL;
 	if (start)
 		snprintf(a->start_tree, sizeof a->start_tree, "%s", start);
+	agent_read_watch(a);
+	ERR_TRY(agent_open_outputs(a));
 	ERR_TRY(open_conversation(a));
 	return is_said(a) ? go_on(a) : say_text(a, text);
 }

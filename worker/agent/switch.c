@@ -138,13 +138,17 @@ static void note(struct agent *a, const struct agent_switch *to, const struct ll
 	}
 	json_array_append_new(list, json_pack("{s:s, s:s, s:i}", "reason", reasons[to->reason].name,
 					    "model", llm->profile.model, "conv", conv->conv));
+	json_object_del(edit, "pending");
+	json_object_set_new(edit, "effort", json_string(llm->profile.effort));
+	watch_forget(&a->watch);
 	agent_note_said(a, conv, llm->profile.model);
+	agent_note_watch(a);
 }
 
 static err_t tell(struct agent *a, const struct agent_switch *to, const struct llm *llm)
 {
-	json_t *meta = json_pack("{s:s, s:s, s:s}", "switch", reasons[to->reason].name, "from",
-		a->llm.profile.model, "model", llm->profile.model);
+	json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "switch", reasons[to->reason].name, "from",
+		a->llm.profile.model, "model", llm->profile.model, "effort", llm->profile.effort);
 	return journal_event(a->ctx, EVENT_PROGRESS, meta, "A new conversation with %s: %s%s%s",
 		llm->profile.model, reasons[to->reason].event, to->detail ? ": " : "",
 		to->detail ? to->detail : "");
@@ -191,6 +195,9 @@ err_t agent_switch(struct agent *a, const struct agent_switch *to)
 	struct conversation conv = {0};
 	const char *model = to->model ? to->model : a->llm.profile.model;
 	ERR_TRY(agent_llm_open(a, model, &llm));
+	if (to->effort || !to->model)
+		snprintf(llm.profile.effort, sizeof llm.profile.effort, "%s",
+			to->effort ? to->effort : a->llm.profile.effort);
 	if (to->tree)
 		ERR_TRY(work_tree_restore(a->ctx->tree, to->tree));
 	ERR_TRY(agent_snapshot(a));
@@ -201,9 +208,9 @@ err_t agent_switch(struct agent *a, const struct agent_switch *to)
 	a->llm = llm;
 	a->conv = conv;
 	llm = (struct llm){0};
-	a->silent = a->cut = a->paused = 0;
+	a->cut = a->paused = 0;
 	a->max_output = LLM_MAX_OUTPUT;
-	repeats_reset(&a->repeats);
+	a->cache = (struct cache_watch){0};
 	return NULL;
 }
 

@@ -16,6 +16,7 @@
 #include "lib/mem.h"
 #include "lib/text.h"
 #include "worker/llm/call.h"
+#include "worker/llm/raw.h"
 
 #define VERSION "2023-06-01"
 #define MARK_1H "\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}"
@@ -98,6 +99,8 @@ static err_t read_message(
 	json_auto_t *message =
 		json_loadb(data, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	const json_t *content = json_object_get(message, "content");
+	struct raw blocks = {0}, it, input;
+	raw_member((struct raw){data, len}, "content", &blocks);
 	if (!json_is_array(content))
 		return err_new(ERR_INTERNAL, "a stored message is not one");
 	size_t i;
@@ -108,8 +111,9 @@ static err_t read_message(
 		const char *name = json_string_value(json_object_get(block, "name"));
 		if (!type || strcmp(type, "tool_use") != 0 || !id || !name)
 			continue;
-		autofree char *raw = json_dumps(json_object_get(block, "input"), JSON_COMPACT);
-		llm_calls_add(ret_calls, id, name, raw ? raw : "{}");
+		bool found = raw_item(blocks, i, &it) && raw_member(it, "input", &input);
+		autofree char *raw = found ? xstrndup(input.data, input.len) : xstrdup("{}");
+		llm_calls_add(ret_calls, id, name, raw);
 	}
 	*ret_blocks = (int)json_array_size(content);
 	return NULL;

@@ -96,6 +96,7 @@ static err_t read_thinking(const json_t *from, struct profile *p)
 			continue;
 		p->thinking = (enum thinking_mode)i;
 		copy(p->effort, sizeof p->effort, t, "effort");
+		copy(p->more_effort, sizeof p->more_effort, t, "more_effort");
 		return p->thinking == THINKING_ENABLED
 			       ? read_budgets(json_object_get(t, "budget"), p)
 			       : NULL;
@@ -113,6 +114,7 @@ static err_t fill(const json_t *from, struct profile *p)
 	p->max_output = number(from, "max_output", 0);
 	p->context = number(from, "context", 0);
 	p->min_cache_tokens = number(from, "min_cache_tokens", 1024);
+	p->cache_ttl_s = number(from, "cache_ttl_s", 300);
 	p->preserved_thinking = json_is_true(json_object_get(from, "preserved_thinking"));
 	p->forced_tool_choice = json_is_true(json_object_get(from, "forced_tool_choice"));
 	if (!*p->provider || p->max_output < 1024 || p->context < 8192)

@@ -42,11 +42,13 @@ struct profile {
 	char key[32];        /* the provider whose key it takes */
 	char max_tokens[32]; /* name of the member that limits the output (chat) */
 	enum thinking_mode thinking;
-	char effort[16]; /* "" : not sent */
+	char effort[16];      /* "" : not sent */
+	char more_effort[16]; /* for a model that does not get on; "": there is none */
 	int64_t thinking_budget[LLM_PURPOSE__MAX];
 	int64_t max_output;       /* most the model takes for max_tokens */
 	int64_t context;          /* tokens */
 	int64_t min_cache_tokens; /* shorter prefixes are not cached */
+	int64_t cache_ttl_s;      /* how long the cache keeps what was read or written */
 	bool preserved_thinking, forced_tool_choice;
 	char edit_format[16];
 	bool is_listed;
