@@ -38,6 +38,7 @@ enum err_code {
 	ERR_OUTSIDE_FINAL, /* an outside service refused for good; waiting will not help */
 	ERR_SPENT,         /* a provider's quota is used up: a person has to raise it */
 	ERR_RATE,          /* an outside service wants us to wait longer than we do */
+	ERR_CONTEXT,       /* a conversation no longer fits its model */
 	ERR_LLM_ANSWER,    /* the model's answer cannot be used */
 	ERR_GIT,           /* libgit2 reports an error */
 	ERR_PUSH_REFUSED,  /* the remote refused a ref; text holds its words: ends blocked */

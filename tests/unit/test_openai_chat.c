@@ -338,7 +338,7 @@ static void errors_inside_a_stream_are_told_apart(void **state)
 		{TEXT "data: {\"error\":{\"message\":\"overloaded\",\"code\":500}}\n\n",
 			ERR_OUTSIDE},
 		{TEXT "data: {\"error\":\"input length exceeds the maximum context length\"}\n\n",
-			ERR_LIMIT},
+			ERR_CONTEXT},
 		{TEXT "data: {\"error\":{\"code\":\"insufficient_quota\"}}\n\n", ERR_SPENT},
 		{TEXT "data: {\"id\":\n\n", ERR_OUTSIDE},
 		{TEXT DONE, ERR_OUTSIDE},

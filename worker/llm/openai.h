@@ -32,7 +32,7 @@ bool openai_is_refusal(const char *code);
 /**
  * The error of an "error" object {code, type, message}, or of what holds one, that came inside a
  * stream.
- * @return ERR_OUTSIDE when it may pass, else ERR_LIMIT (the conversation no longer fits),
+ * @return ERR_OUTSIDE when it may pass, else ERR_CONTEXT (the conversation no longer fits),
  * ERR_SPENT, ERR_OUTSIDE_FINAL
  */
 err_t openai_error(const json_t *error);
