@@ -1,8 +1,8 @@
 /*
  * The parent loop. It does no work of a run: claims, starts a child each, renews leases every
- * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, starts the reconciling
- * poll, tells systemd. Children
- * are in worker/children.c, the wake-up socket in worker/poke.c.
+ * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, tells systemd. What
+ * else is to be done beside runs is started by worker/helpers.c. Children are in worker/children.c,
+ * the wake-up socket in worker/poke.c.
  */
 #include "worker/daemon.h"
 
@@ -17,6 +17,7 @@
 #include "worker/children.h"
 #include "worker/claim.h"
 #include "worker/fault.h"
+#include "worker/helpers.h"
 #include "worker/poke.h"
 #include "worker/repo_sync.h"
 
@@ -33,9 +34,9 @@ struct daemon {
 	struct children children;
 	int poke_fd;
 	int64_t renewed_ms, reaped_ms, polled_ms;
-	int64_t reconciled_ms; /* 0: not yet */
-	bool hungry;           /* look at the queue now */
-	bool unsure;           /* the connection was lost: what was done last is to be read again */
+	struct helpers helpers;
+	bool hungry; /* look at the queue now */
+	bool unsure; /* the connection was lost: what was done last is to be read again */
 	int claimed;
 	bool refused; /* the run to be worked by hand cannot be claimed */
 };
@@ -69,7 +70,7 @@ static err_t take_up(struct daemon *d)
 {
 	d->unsure = false;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
@@ -124,7 +125,7 @@ static err_t claim_all(struct daemon *d)
 		d->options->once ? 1 : (size_t)settings_int(d->options->set, S_AIRUNNER_MAX_RUNS);
 	d->hungry = false;
 	d->polled_ms = monotonic_ms();
-	ERR_TRY(queue_refresh(d->db));
+	ERR_TRY(queue_look(d->db));
 	while (!stopping && children_runs(&d->children) < most &&
 		!(d->options->once && d->claimed)) {
 		struct run run AUTO(run_release) = {0};
@@ -169,8 +170,10 @@ static err_t bury(struct daemon *d)
 	}
 	for (struct child *dead; (dead = children_ended(&d->children));) {
 		d->hungry = true;
-		if (!dead->reconcile)
+		if (dead->kind == CHILD_RUN)
 			ERR_TRY(settle(d, dead));
+		else
+			helpers_ended(&d->helpers, d->options, dead);
 		children_remove(&d->children, dead);
 	}
 	return NULL;
@@ -181,7 +184,7 @@ static err_t pass_cancellations(struct daemon *d)
 	if (d->children.count == 0)
 		return NULL;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		if (db_rows_i64(rows, "cancelled"))
 			children_cancel(&d->children, db_rows_i64(rows, "id"));
@@ -226,19 +229,6 @@ static err_t reap_leases(struct daemon *d)
 	return NULL;
 }
 
-/* What Jira's webhooks missed is looked for by a child: the parent calls nothing outside. */
-static void reconcile(struct daemon *d)
-{
-	int64_t every_ms = settings_int(d->options->set, S_AIRUNNER_RECONCILE_S) * 1000;
-	if (every_ms <= 0 || d->options->once || stopping || children_reconciling(&d->children) ||
-		(d->reconciled_ms && monotonic_ms() - d->reconciled_ms < every_ms))
-		return;
-	d->reconciled_ms = monotonic_ms();
-	err_t e = children_start_reconcile(&d->children, d->options);
-	if (e)
-		log_error("the reconciling poll cannot be started: %s", err_text(e));
-}
-
 static void tell_systemd(struct daemon *d)
 {
 	sd_notifyf(0, "STATUS=%zu runs\nWATCHDOG=1", children_runs(&d->children));
@@ -277,9 +267,10 @@ static err_t tick(struct daemon *d)
 	if (now - d->reaped_ms >= REAP_MS)
 		ERR_TRY(reap_leases(d));
 	if (!stopping && (d->hungry || now - d->polled_ms >=
-					       settings_int(d->options->set, S_AIRUNNER_POLL_MS)))
+					       settings_int(d->options->set, S_AIRUNNER_POLL_MS))) {
 		ERR_TRY(claim_all(d));
-	reconcile(d);
+		ERR_TRY(helpers_start(&d->helpers, d->db, d->options, &d->children));
+	}
 	tell_systemd(d);
 	return NULL;
 }
