@@ -20,7 +20,7 @@ const wire = new Wire();
 const w = new World({
 	repos: { TWENTY: { files: tinyProject() }, HEAL: { files: tinyProject() }, ...(SOAK ? { DEMO: { folder: join(TREE, 'tests/sample/project'), name: SAMPLE.name } } : {}) },
 	issues: SOAK ? sampleIssues() : [], scripts: SOAK ? [SAMPLE.scripts] : [],
-	settings: { ...await wire.settings(), AIRUNNER_LLM_STALL_S: 60 },
+	settings: { ...await wire.settings(), AIRUNNER_LLM_STALL_S: 60, AIRUNNER_RECONCILE_S: 3600 },
 });
 mkdirSync(join(w.state, 'run'), { recursive: true });
 const port = await tryPort(0);
@@ -44,11 +44,12 @@ await test('a conversation of twenty turns with tools of every kind ends with a 
 	assert.equal(wire.requests.filter((r) => r.service === 'anthropic').length, 20);
 });
 
-await test('a run that is healed, and asked for more after a cut answer, ends with a pull request', async () => {
+await test('a run that is healed, and asks again after errors, ends with a pull request', async () => {
 	const run = await w.work('HEAL-1', [
 		thinking(replace('src.js', '42', '41'), 1), finish('Changed the answer.'),
-		{ ...create('half.md', 'x'.repeat(300)), cut_input: true, stop_reason: 'max_tokens' },
-		thinking(view('test.js'), 3), replace('src.js', '41', '42'), create('notes.md', 'y\n'), finish('As before.'),
+		{ ...thinking(view('test.js'), 3), fault: { kind: 'status', status: 529 } },
+		{ ...replace('src.js', '41', '42'), fault: { kind: 'error_event', after_events: 4 } },
+		create('notes.md', 'y\n'), finish('As before.'),
 	]);
 	assert.equal(run.status, 'completed', run.last_error);
 	const [{ n }] = await w.sql(`SELECT MAX(round) AS n FROM run_steps WHERE run_id = ${run.run_id}`);
@@ -62,6 +63,12 @@ if (SOAK) {
 	});
 }
 
+/** Where a service itself does not do as its document says. */
+const KNOWN = [
+	[/^jira .*: response: The received media type ""/, 'the document gives 204 a media type; there is no body'],
+	[/^jira .*: response\.body\.changelog\..*\.(from|fromString|to|toString): .* must be string/, 'Jira says null for "nobody"'],
+];
+
 /** Objections of one kind, each once, with the operation. */
 function objections(kind) {
 	const found = new Set();
@@ -70,7 +77,7 @@ function objections(kind) {
 		if (one.error) found.add(`${name}: ${one.error.message}`);
 		else for (const text of words(of(kind, violations(one.answer)))) found.add(`${name}: ${text}`);
 	}
-	return [...found].sort();
+	return [...found].filter((text) => !KNOWN.some(([pattern]) => pattern.test(text))).sort();
 }
 
 await test('every request was of an operation in the documents', () => {
@@ -86,7 +93,7 @@ await test('every request passed its document', () => {
 		names.set(name, (names.get(name) ?? 0) + 1);
 	}
 	for (const [name, n] of [...names].sort()) console.log(`# ${String(n).padStart(4)} ${name}`);
-	assert.ok(names.size >= 10, [...names.keys()].join('\n'));
+	assert.ok(names.size >= 9, [...names.keys()].join('\n'));
 });
 
 await test('every answer of the stand-ins passed it too', () => assert.deepEqual(objections('response'), []));
@@ -147,7 +154,7 @@ await test('the proxy objects to each operation\'s requests when they are spoilt
 		console.log(`# ${name}: objects to ${objected.join(', ') || 'nothing'}`);
 		if (objected.length === 0) silent.push(name);
 	}
-	assert.ok(tried.size >= 10);
+	assert.ok(tried.size >= 9);
 	assert.deepEqual(silent, []);
 });
 
