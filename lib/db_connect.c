@@ -17,7 +17,6 @@
 #define IO_TIMEOUT_S 60
 /* With several hosts one that hangs is given up in time for the lease (60 s) of what is running. */
 #define HOST_CONNECT_TIMEOUT_S 3
-#define HOST_IO_TIMEOUT_S 20
 #define PATIENT_IO_TIMEOUT_S 7200
 #define AGAIN_MS 500
 
@@ -49,9 +48,11 @@ static void set_options(const struct db *db, MYSQL *conn)
 {
 	bool several = db->hosts.count > 1;
 	unsigned connect_s = several ? HOST_CONNECT_TIMEOUT_S : CONNECT_TIMEOUT_S;
-	unsigned io_s = db->patient ? PATIENT_IO_TIMEOUT_S
-			: several   ? HOST_IO_TIMEOUT_S
-				    : IO_TIMEOUT_S;
+	unsigned io_s = IO_TIMEOUT_S;
+	if (db->patient)
+		io_s = PATIENT_IO_TIMEOUT_S;
+	else if (several)
+		io_s = (unsigned)settings_int(db->set, S_AIRUNNER_DB_TIMEOUT_S);
 	mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
 	mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &io_s);
 	mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
@@ -98,7 +99,7 @@ static err_t check_node(MYSQL *conn, const char *where)
 static err_t connect_to(const struct db *db, const struct db_host *host, MYSQL **ret_conn)
 {
 	const char *socket = host ? NULL : settings_str(db->set, S_AIRUNNER_DB_SOCKET);
-	const char *where = host ? host->name : socket;
+	const char *where = host ? host->label : socket;
 	MYSQL *conn = mysql_init(NULL);
 	if (!conn)
 		abort();
@@ -183,7 +184,7 @@ bool db_prefer(struct db *db)
 
 const char *db_host(const struct db *db)
 {
-	return db->hosts.current == DB_HOST_NONE ? "" : db->hosts.items[db->hosts.current].name;
+	return db->hosts.current == DB_HOST_NONE ? "" : db->hosts.items[db->hosts.current].label;
 }
 
 static err_t open_with(const struct settings *set, bool patient, struct db **ret_db)

@@ -32,7 +32,8 @@ static err_t parse_one(const char *text, size_t len, struct db_host *ret_host)
 	}
 	if (!*name)
 		return err_new(ERR_CONFIG, "AIRUNNER_DB_HOSTS: a host's name is missing");
-	*ret_host = (struct db_host){.name = xstrdup(name), .port = (unsigned)port};
+	*ret_host = (struct db_host){
+		.name = xstrdup(name), .label = xstrndup(text, len), .port = (unsigned)port};
 	return NULL;
 }
 
@@ -54,8 +55,10 @@ err_t db_hosts_parse(const char *list, struct db_hosts *ret_hosts)
 
 void db_hosts_release(struct db_hosts *hosts)
 {
-	for (size_t i = 0; i < hosts->count; i++)
+	for (size_t i = 0; i < hosts->count; i++) {
 		free(hosts->items[i].name);
+		free(hosts->items[i].label);
+	}
 	free(hosts->items);
 	*hosts = (struct db_hosts){.current = DB_HOST_NONE};
 }

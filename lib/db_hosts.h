@@ -15,7 +15,8 @@
 #define DB_HOST_NONE SIZE_MAX
 
 struct db_host {
-	char *name; /* owned */
+	char *name;  /* owned */
+	char *label; /* owned; host and port as they were written */
 	unsigned port;
 	int64_t avoid_until_ms; /* 0: was never away */
 	int64_t penalty_ms;     /* how long it was avoided the last time */

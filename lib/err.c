@@ -39,6 +39,7 @@ static const struct {
 	[ERR_NETWORK] = {"network", 502, true, ERR_END_FAILED},
 	[ERR_OUTSIDE] = {"outside", 502, true, ERR_END_FAILED},
 	[ERR_OUTSIDE_FINAL] = {"outside_final", 502, false, ERR_END_FAILED},
+	[ERR_SPENT] = {"provider_spent", 502, false, ERR_END_BLOCKED},
 	[ERR_RATE] = {"rate_limited", 503, true, ERR_END_FAILED},
 	[ERR_LLM_ANSWER] = {"llm_answer", 502, false, ERR_END_FAILED},
 	[ERR_GIT] = {"git", 500, false, ERR_END_FAILED},

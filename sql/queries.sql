@@ -13,7 +13,7 @@
 
 -- What each connection begins with.
 -- name: session_setup
-SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', wsrep_sync_wait = 7, innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 
 -- Does this server take writes? A node of a Galera cluster does not while it is out of it.
 -- name: node_state

@@ -2,8 +2,9 @@
  * Named points at which a test build (-DAIRUNNER_FAULTS) kills itself or notes that it passed; in
  * every other build they are nothing. AIRUNNER_FAULT is
  *   kill@NAME:N  SIGKILL to itself at the N-th passing of the point NAME
+ *   wait@NAME:N  waits there for a signal, with dir@ only; FILE.waits says that it does
  *   trace@FILE   each point passed is a line of FILE
- *   dir@DIR      one of the two, read from the first line of the file DIR/ISSUE-KEY when the run is
+ *   dir@DIR      one of these, read from the first line of the file DIR/ISSUE-KEY when the run is
  *                taken up; the line is removed before the kill (with the last one the file), so
  *                that a run is killed once for each line
  * AIRUNNER_FAULT_MS=NAME:MS,… shortens the waits that FAULT_MS() names.

@@ -21,7 +21,7 @@ const hostsFrom = (i) => ({ AIRUNNER_DB_HOSTS: cluster.hosts(i) });
 
 function startProxy(socket) {
 	const file = join(w.state, 'run/haproxy.cfg');
-	let text = readFileSync(join(TREE, 'etc/haproxy.cfg.example'), 'utf8').replace('/run/airunner/db.sock', socket);
+	let text = readFileSync(join(TREE, 'etc/haproxy.cfg.example'), 'utf8').replaceAll('/run/airunner/db.sock', socket);
 	cluster.nodes.forEach((node, i) => { text = text.replace(`10.0.0.${i + 1}:3306`, `127.0.0.1:${node.port}`); });
 	writeFileSync(file, text);
 	proxy = new Part({ name: 'haproxy', log: w.log('haproxy'), env: w.base, argv: ['haproxy', '-db', '-f', file] }).start();
@@ -31,7 +31,7 @@ function startProxy(socket) {
 const w = await world({
 	worker: false,
 	repos: Object.fromEntries(['GA', 'GB', 'GC'].map((key) => [key, { files: tinyProject() }])),
-	settings: { AIRUNNER_MAX_RUNS: 2, AIRUNNER_WEBHOOK_MAX_AGE_S: 0 },
+	settings: { AIRUNNER_DB_TIMEOUT_S: 6, AIRUNNER_MAX_RUNS: 2, AIRUNNER_WEBHOOK_MAX_AGE_S: 0 },
 	extraEnv: (letter) => ('WC'.includes(letter) ? hostsFrom(0) : {}),
 	openDatabase: async (stack) => {
 		cluster = await new Cluster({ dir: join(stack.state, 'db'), sockets: stack.sockets, logs: join(stack.state, 'log'), env: stack.base }).start();
@@ -107,6 +107,7 @@ await test(`${RUNS} runs are claimed from three nodes at once, ${KILLS} nodes ki
 	writeFileSync(join(folder, 'stop'), '');
 	const told = await Promise.all(clients);
 	for (const text of told) assert.ok(!text.includes('WRONG'), text);
+
 	const sums = told.map((text) => /claims (\d+) lost (\d+) gap_ms (\d+)/.exec(text).slice(1).map(Number));
 	assert.equal(readdirSync(folder).filter((file) => file.startsWith('run-')).length, RUNS);
 	assert.equal(await count("runs WHERE status = 'completed'"), RUNS);
@@ -126,7 +127,7 @@ function startWorker(i) {
 	const state = join(w.state, `host${i}`);
 	mkdirSync(state, { recursive: true });
 	const env = { ...w.programEnv('W', 'worker'), ...hostsFrom(0), AIRUNNER_STATE_DIR: state, AIRUNNER_WORKER_NAME: `host${i}`, AIRUNNER_POKE_SOCKET: join(w.sockets, `poke${i}.sock`) };
-	for (const project of Object.keys(w.repos)) env.REPOS_CONFIG_PATH = reposFor(state, project);
+	env.REPOS_CONFIG_PATH = reposFor(state);
 	w.parts[`worker${i}`] = new Part({ name: `worker${i}`, log: w.log(`worker${i}`), cwd: TREE, env, argv: [join(BUILD, 'airunner-worker')], stopMs: 20000 }).start();
 }
 

@@ -188,6 +188,8 @@ static err_t ask(const struct canned_reply *replies, size_t n, struct llm_answer
 	struct talk t;
 	talk_begin(&t, "claude-sonnet-5-5");
 	t.llm.set = own;
+	endpoint_release(&t.llm.at);
+	assert_null(endpoint_of(own, &t.llm.profile, &t.llm.at));
 	struct llm_request req = {.prefix = t.prefix.data,
 		.prefix_len = t.prefix.len,
 		.messages = t.messages,
@@ -279,7 +281,7 @@ static void refusals_for_good_are_not_asked_again(void **state)
 		{"429 Slow",
 			"{\"error\":{\"message\":\"m\",\"details\":{\"error_code\":\"enforced_"
 			"spend_limit_reached\"}}}",
-			ERR_OUTSIDE_FINAL},
+			ERR_SPENT},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		autofree char *raw = xasprintf("HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s",

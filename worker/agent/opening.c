@@ -169,6 +169,14 @@ static err_t go_on(struct agent *a)
 	return answer_again(a);
 }
 
+err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_llm)
+{
+	ERR_TRY(llm_open(a->ctx->set, model, ret_llm));
+	snprintf(ret_llm->cache_key, sizeof ret_llm->cache_key, "airunner-run-%lld",
+		(long long)a->ctx->run.id);
+	return NULL;
+}
+
 /* The conversation's model, while the settings still know it; at first the one that edits. */
 static const char *model_of(struct agent *a)
 {
@@ -183,7 +191,7 @@ err_t agent_open(struct agent *a, const char *text)
 {
 	const struct settings *set = a->ctx->set;
 	a->text = text;
-	ERR_TRY(llm_open(set, model_of(a), &a->llm));
+	ERR_TRY(agent_llm_open(a, model_of(a), &a->llm));
 	const char *effort = run_state_str(a->ctx, "edit.effort");
 	if (effort) /* raised when the model did not get on */
 		snprintf(a->llm.profile.effort, sizeof a->llm.profile.effort, "%s", effort);

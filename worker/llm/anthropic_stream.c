@@ -84,6 +84,7 @@ err_t anthropic_error(const json_t *error)
 static void read_usage(struct anthropic_stream *s, const json_t *usage)
 {
 	const json_t *by_life = json_object_get(usage, "cache_creation");
+	s->usage.is_known |= json_is_object(usage);
 	const json_t *details = json_object_get(usage, "output_tokens_details");
 	const struct {
 		const json_t *from;
