@@ -26,7 +26,9 @@ mkdirSync(join(w.state, 'run'), { recursive: true });
 const port = await tryPort(0);
 writeFileSync(join(w.state, 'run/standin-port'), String(port));
 const began = Date.now();
+w.worker = false; // it asks Jira as soon as it is there
 await Promise.all([wire.start(`http://127.0.0.1:${port}`), w.open()]);
+w.startWorker();
 console.log(`# Prism and the system are up after ${((Date.now() - began) / 1000).toFixed(1)} s`);
 
 const thinking = (turn, n) => ({ thinking: `What comes after step ${n}? “Käse” — 🦓`, ...turn });
@@ -37,7 +39,7 @@ await test('a conversation of twenty turns with tools of every kind ends with a 
 		{ blocks: [{ type: 'redacted_thinking', data: 'cmVkYWN0ZWQ=' }], tools: [{ name: 'bash', input: { command: 'exit 3' } }] },
 		thinking(use('no_such_tool', { a: null, b: [1, 2.5] }), 3),
 		...Array.from({ length: 15 }, (_, n) => thinking(create(`file-${n}.md`, `Grüße ${n} — "quoted"\n\ttabbed 🦓\n`), n + 4)),
-		thinking(bash('ls; printf "\\001\\377"; echo done'), 19),
+		thinking(bash('node --test test.js >out.txt; rm out.txt; printf "\\001\\377"; npm test'), 19),
 		finish('Wrote fifteen notes.'),
 	]);
 	assert.equal(run.status, 'completed', run.last_error);
@@ -46,10 +48,10 @@ await test('a conversation of twenty turns with tools of every kind ends with a 
 
 await test('a run that is healed, and asks again after errors, ends with a pull request', async () => {
 	const run = await w.work('HEAL-1', [
-		thinking(replace('src.js', '42', '41'), 1), finish('Changed the answer.'),
+		thinking(replace('src.js', '42', '41'), 1), finish('Changed the answer.'), finish('Changed the answer, and ran nothing.'),
 		{ ...thinking(view('test.js'), 3), fault: { kind: 'status', status: 529 } },
 		{ ...replace('src.js', '41', '42'), fault: { kind: 'error_event', after_events: 4 } },
-		create('notes.md', 'y\n'), finish('As before.'),
+		create('notes.md', 'y\n'), bash('npm test'), finish('As before.'),
 	]);
 	assert.equal(run.status, 'completed', run.last_error);
 	const [{ n }] = await w.sql(`SELECT MAX(round) AS n FROM run_steps WHERE run_id = ${run.run_id}`);
