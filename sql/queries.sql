@@ -140,7 +140,9 @@ GROUP BY error_category ORDER BY runs DESC, error_category;
 -- name: queue_counts
 -- out: status, priority, repo_key, runs
 SELECT status, priority, project_key AS repo_key, COUNT(*) AS runs FROM runs
-WHERE status IN ('queued', 'running') GROUP BY status, priority, project_key ORDER BY project_key, priority;
+WHERE queued_issue IS NOT NULL GROUP BY status, priority, project_key
+UNION ALL SELECT status, priority, project_key, COUNT(*) FROM runs
+WHERE running_line IS NOT NULL GROUP BY status, priority, project_key ORDER BY repo_key, priority;
 
 -- name: run_full
 -- in: id
@@ -190,44 +192,34 @@ SELECT COUNT(*) AS runs FROM runs;
 SELECT w.name, w.host, w.pid, w.capacity, w.version, w.sandbox, UNIX_TIMESTAMP(w.started_at) AS started_at,
 	UNIX_TIMESTAMP(w.seen_at) AS seen_at, w.stopped_at IS NOT NULL AS stopped,
 	w.stopped_at IS NULL AND w.seen_at > NOW(3) - INTERVAL 60 SECOND AS alive,
-	(SELECT COUNT(*) FROM runs r WHERE r.locked_by = w.name AND r.status = 'running') AS running
+	(SELECT COUNT(*) FROM runs r WHERE r.running_line IS NOT NULL AND r.locked_by = w.name) AS running
 FROM workers w WHERE w.seen_at > NOW(3) - INTERVAL 7 DAY ORDER BY w.name;
 
 -- ============================== queue (worker/claim) ==============================
 
--- The first repository with a claimable run. One that another worker is claiming from is passed over.
--- name: claim_repo
--- out: id, head_run_id, max_running
-SELECT id, head_run_id, max_running FROM repos
-WHERE ready = 1 ORDER BY head_priority, head_position, last_claim_at, head_run_id
-LIMIT 1 FOR UPDATE SKIP LOCKED;
+-- The next run for this worker (only: this one, else NULL), claimed and committed; no row: none.
+-- mark: of the process, so that a claim whose answer was lost is found again (runs_of_worker).
+-- name: queue_claim
+-- in: worker, mark, lease_s, by_id_alone, only
+-- out: id, kind, issue_key, project_key, line, repo_id, fence, slot, attempt, crashes, priority
+CALL queue_claim(?, ?, ?, ?, ?);
 
--- USE_SMART_QUEUE=false: the oldest run of all repositories.
--- name: claim_repo_plain
--- out: id, head_run_id, max_running
-SELECT id, head_run_id, max_running FROM repos
-WHERE ready = 1 ORDER BY head_run_id LIMIT 1 FOR UPDATE SKIP LOCKED;
+-- Not fenced by cancel_at: a cancelled run is closed too. outcome: done, again, fenced.
+-- name: queue_close
+-- in: repo_id, status, reason, error_category, metrics, id, fence
+-- out: outcome
+CALL queue_close(?, ?, ?, ?, ?, ?, ?);
 
--- name: claim_candidate
--- in: id
--- out: id, fence, crashes, attempt
-SELECT id, fence, crashes, attempt FROM runs r
-WHERE r.id = ? AND r.status = 'queued' AND r.due_at <= NOW(3)
-	AND NOT EXISTS (SELECT 1 FROM runs busy WHERE busy.running_line = r.line)
-FOR UPDATE;
+-- outcome: done, again, cancelled, other (another run of the issue is queued), fenced.
+-- name: queue_requeue
+-- in: repo_id, wait_s, id, fence
+-- out: outcome
+CALL queue_requeue(?, ?, ?, ?);
 
--- name: claim_used_slots
--- in: repo_id
--- out: slot
-SELECT slot FROM runs WHERE repo_id = ? AND slot IS NOT NULL ORDER BY slot;
-
--- The UNIQUE keys (repo_id, slot) and (running_line) are what keeps the limits.
--- name: claim_take
--- in: slot, worker, lease_s, crashes, id, fence
-UPDATE runs SET status = 'running', slot = ?, running_line = line, queued_issue = NULL, locked_by = ?,
-	locked_at = NOW(3), lease_until = NOW(3) + INTERVAL ? SECOND, crashes = ?, fence = fence + 1,
-	started_at = IFNULL(started_at, NOW(3)), updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'queued';
+-- Heads of repositories whose runs became due, or whose lines became free elsewhere.
+-- name: queue_look
+-- out: heads
+CALL queue_look();
 
 -- A step of the last claim that began and did not end in order: the worker crashed in it.
 -- name: claim_open_step
@@ -235,18 +227,10 @@ WHERE id = ? AND fence = ? AND status = 'queued';
 -- out: step, ended
 SELECT step, ended_at IS NOT NULL AS ended FROM run_steps WHERE run_id = ? ORDER BY id DESC LIMIT 1;
 
--- name: claim_close_open_steps
--- in: run_id
-UPDATE run_steps SET ended_at = NOW(3), outcome = 'crashed' WHERE run_id = ? AND ended_at IS NULL;
-
 -- name: repo_lock
 -- in: id
 -- out: id, max_running
 SELECT id, max_running FROM repos WHERE id = ? FOR UPDATE;
-
--- name: repo_claimed
--- in: id
-UPDATE repos SET running = running + 1, last_claim_at = NOW(3) WHERE id = ?;
 
 -- name: repo_released
 -- in: id
@@ -255,12 +239,6 @@ UPDATE repos SET running = GREATEST(running - 1, 0) WHERE id = ?;
 -- name: repo_refresh_head
 -- in: id
 CALL refresh_head(?);
-
--- Repositories whose head is not claimable but which have queued runs (one became due, a line became free).
--- name: repos_to_refresh
--- out: id
-SELECT id FROM repos WHERE ready = 0 AND paused = 0 AND (max_running = 0 OR running < max_running)
-	AND EXISTS (SELECT 1 FROM runs WHERE runs.repo_id = repos.id AND runs.status = 'queued' AND runs.due_at <= NOW(3));
 
 -- name: repo_put
 -- in: address, max_running, plain_order
@@ -290,29 +268,17 @@ FROM runs WHERE id = ?;
 -- in: lease_s, id, fence
 UPDATE runs SET lease_until = NOW(3) + INTERVAL ? SECOND WHERE id = ? AND fence = ? AND status = 'running';
 
+-- Only running runs have a running_line: its index holds no others.
 -- name: leases_lost
 -- out: id, fence, repo_id
-SELECT id, fence, repo_id FROM runs WHERE status = 'running' AND lease_until < NOW(3) LIMIT 100;
+SELECT id, fence, repo_id FROM runs FORCE INDEX (one_line)
+WHERE running_line IS NOT NULL AND lease_until < NOW(3) LIMIT 100;
 
 -- name: runs_of_worker
--- in: worker
--- out: id, fence, repo_id, cancelled
-SELECT id, fence, repo_id, cancel_at IS NOT NULL AS cancelled FROM runs
-WHERE locked_by = ? AND status = 'running';
-
--- Not fenced by cancel_at: a cancelled run is closed too.
--- name: run_close
--- in: status, reason, error_category, metrics, id, fence
-UPDATE runs SET status = ?, reason = ?, error_category = ?, metrics = ?, slot = NULL, running_line = NULL,
-	lease_until = NULL, completed_at = NOW(3), updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running';
-
--- A cancelled run is closed instead (run_close).
--- name: run_requeue
--- in: wait_s, id, fence
-UPDATE runs SET status = 'queued', queued_issue = issue_key, slot = NULL, running_line = NULL,
-	lease_until = NULL, due_at = NOW(3) + INTERVAL ? SECOND, updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+-- in: mark, worker
+-- out: id, fence, repo_id, cancelled, same_process
+SELECT id, fence, repo_id, cancel_at IS NOT NULL AS cancelled, claimed_as = ? AS same_process
+FROM runs FORCE INDEX (one_line) WHERE running_line IS NOT NULL AND locked_by = ?;
 
 -- What a run that gives way to a newer one of its issue has seen does not count as worked.
 -- name: run_forget_trigger
@@ -569,7 +535,7 @@ SELECT id FROM runs WHERE issue_key = ? AND id <> ? AND trigger_key = ?
 -- in: repo_id, project_key, issue_key, line, issue_key, id, fence
 UPDATE runs SET repo_id = ?, project_key = ?, issue_key = ?, line = ?, status = 'queued', queued_issue = ?,
 	slot = NULL, running_line = NULL, locked_by = NULL, locked_at = NULL, lease_until = NULL,
-	due_at = NOW(3), updated_at = NOW(3)
+	due_at = NULL, updated_at = NOW(3)
 WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 
 -- In run_move's transaction: the step that found it out ended in order.
