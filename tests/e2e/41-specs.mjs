@@ -17,10 +17,12 @@ if (!existsSync(join(SPECS, 'openai.trimmed.json'))) {
 }
 
 const wire = new Wire();
+const settings = { ...await wire.settings(), AIRUNNER_LLM_STALL_S: 60, AIRUNNER_RECONCILE_S: 3600 };
+const files = tinyProject();
 const w = new World({
-	repos: { TWENTY: { files: tinyProject() }, HEAL: { files: tinyProject() }, ...(SOAK ? { DEMO: { folder: join(TREE, 'tests/sample/project'), name: SAMPLE.name } } : {}) },
+	repos: { TWENTY: { files }, HEAL: { files }, RESP: { files }, CHAT: { files }, ...(SOAK ? { DEMO: { folder: join(TREE, 'tests/sample/project'), name: SAMPLE.name } } : {}) },
 	issues: SOAK ? sampleIssues() : [], scripts: SOAK ? [SAMPLE.scripts] : [],
-	settings: { ...await wire.settings(), AIRUNNER_LLM_STALL_S: 60, AIRUNNER_RECONCILE_S: 3600 },
+	settings,
 });
 mkdirSync(join(w.state, 'run'), { recursive: true });
 const port = await tryPort(0);
@@ -33,20 +35,38 @@ console.log(`# Prism and the system are up after ${((Date.now() - began) / 1000)
 
 const thinking = (turn, n) => ({ thinking: `What comes after step ${n}? “Käse” — 🦓`, ...turn });
 
+const twenty = [
+	thinking({ text: 'I look.', tools: [{ name: 'view', input: { path: 'src.js', view_range: [1, 1] } }, { name: 'grep', input: { pattern: 'answer' } }, { name: 'view', input: { path: 'gone.js' } }] }, 1),
+	{ blocks: [{ type: 'redacted_thinking', data: 'cmVkYWN0ZWQ=' }], tools: [{ name: 'bash', input: { command: 'exit 3' } }] },
+	thinking(use('no_such_tool', { a: null, b: [1, 2.5] }), 3),
+	...Array.from({ length: 15 }, (_, n) => thinking(create(`file-${n}.md`, `Grüße ${n} — "quoted"\n\ttabbed 🦓\n`), n + 4)),
+	thinking(bash('node --test test.js >out.txt; rm out.txt; printf "\\001\\377"; npm test'), 19),
+	finish('Wrote fifteen notes.'),
+];
+const asked = (path) => wire.requests.filter((r) => r.url.split('?')[0] === path).length;
+
 await test('a conversation of twenty turns with tools of every kind ends with a pull request', async () => {
-	const run = await w.work('TWENTY-1', [
-		thinking({ text: 'I look.', tools: [{ name: 'view', input: { path: 'src.js', view_range: [1, 1] } }, { name: 'grep', input: { pattern: 'answer' } }, { name: 'view', input: { path: 'gone.js' } }] }, 1),
-		{ blocks: [{ type: 'redacted_thinking', data: 'cmVkYWN0ZWQ=' }], tools: [{ name: 'bash', input: { command: 'exit 3' } }] },
-		thinking(use('no_such_tool', { a: null, b: [1, 2.5] }), 3),
-		...Array.from({ length: 15 }, (_, n) => thinking(create(`file-${n}.md`, `Grüße ${n} — "quoted"\n\ttabbed 🦓\n`), n + 4)),
-		thinking(bash('node --test test.js >out.txt; rm out.txt; printf "\\001\\377"; npm test'), 19),
-		finish('Wrote fifteen notes.'),
-	]);
+	const run = await w.work('TWENTY-1', twenty);
 	assert.equal(run.status, 'completed', run.last_error);
-	assert.equal(wire.requests.filter((r) => r.service === 'anthropic').length, 20);
+	assert.equal(asked('/v1/messages'), 20);
 });
 
+for (const [key, api, path] of [['RESP-1', 'responses', '/responses'], ['CHAT-1', 'chat', '/chat/completions']]) {
+	await test(`the same by OpenAI's interface ${api}`, async () => {
+		await w.parts.worker.stop();
+		Object.assign(settings, { ANTHROPIC_MODEL: 'gpt-6.1-terra', AIRUNNER_OPENAI_API: api });
+		w.startWorker();
+		const { blocks, ...second } = twenty[1];
+		const run = await w.work(key, [twenty[0], second, ...twenty.slice(2)]);
+		assert.equal(run.status, 'completed', run.last_error);
+		assert.equal(asked(path), 20);
+	});
+}
+
 await test('a run that is healed, and asks again after errors, ends with a pull request', async () => {
+	await w.parts.worker.stop();
+	delete settings.ANTHROPIC_MODEL;
+	w.startWorker();
 	const run = await w.work('HEAL-1', [
 		thinking(replace('src.js', '42', '41'), 1), finish('Changed the answer.'), finish('Changed the answer, and ran nothing.'),
 		{ ...thinking(view('test.js'), 3), fault: { kind: 'status', status: 529 } },
@@ -108,7 +128,7 @@ await test('thinking, redacted thinking and failed calls went back', () => {
 /** Spoilt copies of a request: what a proxy that looks must object to. */
 const json = (one) => JSON.parse(one.body.toString());
 const spoils = {
-	anthropic: [
+	messages: [
 		['a sampling parameter', (b) => ({ ...b, temperature: 1 })],
 		['no max_tokens', ({ max_tokens, ...b }) => b],
 		['a role that there is not', (b) => ({ ...b, messages: [{ ...b.messages[0], role: 'robot' }] })],
@@ -118,7 +138,26 @@ const spoils = {
 		['a tool without a schema', (b) => ({ ...b, tools: [{ name: 'view' }] })],
 		['a thinking mode that there is not', (b) => ({ ...b, thinking: { type: 'deep' } })],
 	],
+	responses: [
+		['a list for input text', (b) => ({ ...b, input: [{ role: 'user', content: 5 }] })],
+		['a role that there is not', (b) => ({ ...b, input: [{ type: 'message', role: 'robot', content: 'x' }] })],
+		['an output without its call', (b) => ({ ...b, input: [{ type: 'function_call_output', output: 'x' }] })],
+		['a limit in words', (b) => ({ ...b, max_output_tokens: 'many' })],
+		['an effort that there is not', (b) => ({ ...b, reasoning: { effort: 'heroic' } })],
+		['a tool of a kind that there is not', (b) => ({ ...b, tools: [{ type: 'functoin', name: 'x' }] })],
+		['store in words', (b) => ({ ...b, store: 'no' })],
+	],
+	completions: [
+		['no messages', ({ messages, ...b }) => b],
+		['no model', ({ model, ...b }) => b],
+		['a role that there is not', (b) => ({ ...b, messages: [{ role: 'robot', content: 'x' }] })],
+		['a tool message without its call', (b) => ({ ...b, messages: [{ role: 'tool', content: 'x' }] })],
+		['a call without arguments', (b) => ({ ...b, messages: [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'x' } }] }] })],
+		['an effort that there is not', (b) => ({ ...b, reasoning_effort: 'heroic' })],
+		['a tool without a function', (b) => ({ ...b, tools: [{ type: 'function' }] })],
+	],
 };
+const spoilsFor = (one) => spoils[one.url.split('/').pop()];
 
 /** For the other services: each member in turn is of a wrong type, then there is no body. */
 function spoiltBodies(one) {
@@ -144,14 +183,14 @@ await test('the proxy objects to each operation\'s requests when they are spoilt
 	const silent = [];
 	for (const [name, { one, found }] of tried) {
 		const spoilt = one.body.length > 0
-			? (spoils[one.service]?.map(([what, change]) => [what, { ...one, body: Buffer.from(JSON.stringify(change(json(one)))) }])
+			? (spoilsFor(one)?.map(([what, change]) => [what, { ...one, body: Buffer.from(JSON.stringify(change(json(one)))) }])
 				?? spoiltBodies(one).map(([what, body]) => [what, { ...one, body: Buffer.from(JSON.stringify(body)) }]))
 			: spoiltUrls(one, found).map(([what, url]) => [what, { ...one, url }]);
 		const objected = [];
 		for (const [what, copy] of spoilt) {
 			const answer = await wire.pass(copy);
 			if (of('request', violations(answer)).length > 0) objected.push(what);
-			else if (spoils[one.service]) silent.push(`${name}: ${what}`);
+			else if (spoilsFor(one)) silent.push(`${name}: ${what}`);
 		}
 		console.log(`# ${name}: objects to ${objected.join(', ') || 'nothing'}`);
 		if (objected.length === 0) silent.push(name);
