@@ -1,8 +1,8 @@
 /*
  * The parent loop. It does no work of a run: claims, starts a child each, renews leases every
- * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, starts the reconciling
- * poll, tells systemd. Children
- * are in worker/children.c, the wake-up socket in worker/poke.c.
+ * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, tells systemd. What
+ * else is to be done beside runs is started by worker/helpers.c. Children are in worker/children.c,
+ * the wake-up socket in worker/poke.c.
  */
 #include "worker/daemon.h"
 
@@ -17,6 +17,7 @@
 #include "worker/children.h"
 #include "worker/claim.h"
 #include "worker/fault.h"
+#include "worker/helpers.h"
 #include "worker/poke.h"
 #include "worker/repo_sync.h"
 
@@ -33,9 +34,9 @@ struct daemon {
 	struct children children;
 	int poke_fd;
 	int64_t renewed_ms, reaped_ms, polled_ms;
-	int64_t reconciled_ms; /* 0: not yet */
-	bool hungry;           /* look at the queue now */
-	bool unsure;           /* the connection was lost: what was done last is to be read again */
+	struct helpers helpers;
+	bool hungry; /* look at the queue now */
+	bool unsure; /* the connection was lost: what was done last is to be read again */
 	int claimed;
 	bool refused; /* the run to be worked by hand cannot be claimed */
 };
@@ -69,7 +70,8 @@ static err_t take_up(struct daemon *d)
 {
 	d->unsure = false;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
+		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
@@ -169,8 +171,10 @@ static err_t bury(struct daemon *d)
 	}
 	for (struct child *dead; (dead = children_ended(&d->children));) {
 		d->hungry = true;
-		if (!dead->reconcile)
+		if (dead->kind == CHILD_RUN)
 			ERR_TRY(settle(d, dead));
+		else
+			helpers_ended(&d->helpers, d->options, dead);
 		children_remove(&d->children, dead);
 	}
 	return NULL;
@@ -181,7 +185,8 @@ static err_t pass_cancellations(struct daemon *d)
 	if (d->children.count == 0)
 		return NULL;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
+		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		if (db_rows_i64(rows, "cancelled"))
 			children_cancel(&d->children, db_rows_i64(rows, "id"));
@@ -217,6 +222,9 @@ static err_t reap_leases(struct daemon *d)
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
 			.repo_id = db_rows_i64(rows, "repo_id")};
+		if (children_work_on(
+			    &d->children, run.id, run.fence)) /* the database's clock was put on */
+			continue;
 		log_warning("the lease of run %lld ran out: back to the queue", (long long)run.id);
 		err_t e = run_requeue(d->db, &run, 0);
 		if (e && err_code(e) != ERR_FENCE)
@@ -224,19 +232,6 @@ static err_t reap_leases(struct daemon *d)
 		d->hungry = true;
 	}
 	return NULL;
-}
-
-/* What Jira's webhooks missed is looked for by a child: the parent calls nothing outside. */
-static void reconcile(struct daemon *d)
-{
-	int64_t every_ms = settings_int(d->options->set, S_AIRUNNER_RECONCILE_S) * 1000;
-	if (every_ms <= 0 || d->options->once || stopping || children_reconciling(&d->children) ||
-		(d->reconciled_ms && monotonic_ms() - d->reconciled_ms < every_ms))
-		return;
-	d->reconciled_ms = monotonic_ms();
-	err_t e = children_start_reconcile(&d->children, d->options);
-	if (e)
-		log_error("the reconciling poll cannot be started: %s", err_text(e));
 }
 
 static void tell_systemd(struct daemon *d)
@@ -274,12 +269,13 @@ static err_t tick(struct daemon *d)
 	ERR_TRY(pass_cancellations(d));
 	if (now - d->renewed_ms >= FAULT_MS("renew", RENEW_MS))
 		ERR_TRY(renew(d));
-	if (now - d->reaped_ms >= REAP_MS)
+	if (now - d->reaped_ms >= FAULT_MS("reap", REAP_MS))
 		ERR_TRY(reap_leases(d));
 	if (!stopping && (d->hungry || now - d->polled_ms >=
-					       settings_int(d->options->set, S_AIRUNNER_POLL_MS)))
+					       settings_int(d->options->set, S_AIRUNNER_POLL_MS))) {
 		ERR_TRY(claim_all(d));
-	reconcile(d);
+		ERR_TRY(helpers_start(&d->helpers, d->db, d->options, &d->children));
+	}
 	tell_systemd(d);
 	return NULL;
 }

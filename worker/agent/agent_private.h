@@ -7,6 +7,7 @@
 #include "worker/agent/conversation.h"
 #include "worker/agent/discipline.h"
 #include "worker/agent/limits.h"
+#include "worker/agent/record.h"
 #include "worker/agent/tools.h"
 
 struct agent {
@@ -159,8 +160,6 @@ void agent_note_command(struct agent *a, const json_t *input);
 err_t agent_check_finish(struct agent *a, struct tool_result *result);
 
 /* ---- record.c ---- */
-
-#define RECORD_KIND "turn_change"
 
 /** Records how the work tree changed since the last record, under the message stored just now. */
 err_t agent_store_change(struct agent *a);

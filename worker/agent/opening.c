@@ -85,8 +85,9 @@ static err_t open_conversation(struct agent *a)
 	err_t e = conv ? conversation_load(a->ctx, &a->llm, (int)conv, &prefix, &a->conv)
 		       : err_new(ERR_NOT_FOUND, "a new attempt");
 	if (!e)
-		a->cache = (struct cache_watch){
-			.prompt = a->conv.last_prompt, .asked_ms = a->conv.last_ms};
+		a->cache = (struct cache_watch){.prompt = a->conv.last_prompt,
+			.asked_ms = a->conv.last_ms,
+			.told = (unsigned)run_state_i64(a->ctx, "edit.cache_told")};
 	if (err_code(e) != ERR_NOT_FOUND)
 		return e;
 	if (conv) {

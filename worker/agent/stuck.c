@@ -18,6 +18,7 @@ void agent_note_watch(struct agent *a)
 	json_object_set_new(edit, "max_output", json_integer(a->max_output));
 	json_object_set_new(edit, "verified_tree", json_string(a->verified_tree));
 	json_object_set_new(edit, "asked_to_verify", json_boolean(a->asked_to_verify));
+	json_object_set_new(edit, "cache_told", json_integer(a->cache.told));
 }
 
 void agent_read_watch(struct agent *a)

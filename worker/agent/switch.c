@@ -176,16 +176,15 @@ static err_t commit_switch(struct agent *a, const struct agent_switch *to, const
 	const char *text, struct conversation *ret)
 {
 	FAULT_POINT("conversation.switching");
-	ERR_TRY(db_begin(a->ctx->db));
-	err_t e = store_switch(a, to, llm, text, ret);
-	if (!e)
-		e = db_commit(a->ctx->db);
-	else
-		db_rollback(a->ctx->db);
-	if (e)
+	struct db_try t = {0};
+	while (db_try(a->ctx->db, &t)) {
+		conversation_release(ret);
+		t.error = store_switch(a, to, llm, text, ret);
+	}
+	if (t.error)
 		conversation_release(ret);
 	FAULT_POINT("conversation.switched");
-	return e;
+	return t.error;
 }
 
 err_t agent_switch(struct agent *a, const struct agent_switch *to)

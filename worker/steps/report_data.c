@@ -24,6 +24,7 @@ static const struct {
 	{ERR_LIMIT, "limit"},
 	{ERR_CHECKS, "checks"},
 	{ERR_PUSH_REFUSED, "push"},
+	{ERR_MERGE, "merge"},
 	{ERR_UNAUTHORIZED, "access"},
 	{ERR_FORBIDDEN, "access"},
 	{ERR_NOT_FOUND, "access"},
