@@ -41,6 +41,8 @@ json_t *data_text(const struct db_rows *rows, const char *column);
 json_t *data_int(const struct db_rows *rows, const char *column);
 json_t *data_time(const struct db_rows *rows, const char *column); /* whole seconds */
 json_t *data_json(const struct db_rows *rows, const char *column); /* text that holds JSON */
+/* an event's fields: an object that holds its stage too, where the Python system has it */
+json_t *data_meta(const struct db_rows *rows, const char *column, const char *stage_column);
 json_t *data_usd(int64_t usd_micro);
 double data_round(double value, int decimals);
 

@@ -62,8 +62,9 @@ static err_t events_json(struct db *db, int64_t id, json_t *ret_events)
 		json_array_append_new(ret_events,
 			json_pack("{s:o s:o s:o s:o s:o}", "level", data_text(rows, "level"),
 				"stage", data_text(rows, "stage"), "message",
-				data_text(rows, "message"), "meta", data_json(rows, "meta"),
-				"timestamp", data_time(rows, "at")));
+				data_text(rows, "message"), "meta",
+				data_meta(rows, "meta", "stage"), "timestamp",
+				data_time(rows, "at")));
 	return NULL;
 }
 

@@ -13,7 +13,13 @@
 
 -- What each connection begins with.
 -- name: session_setup
-SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', wsrep_sync_wait = 7, innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+
+-- Does this server take writes? A node of a Galera cluster does not while it is out of it.
+-- name: node_state
+-- out: ready
+SELECT @@global.read_only = 0 AND (@@wsrep_on = 0 OR (SELECT VARIABLE_VALUE
+	FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'WSREP_READY') = 'ON') AS ready;
 
 -- name: schema_table
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -362,6 +368,16 @@ UPDATE runs SET crashes = 0 WHERE id = ? AND fence = ? AND status = 'running';
 INSERT INTO artifacts (run_id, kind, name, part, bytes, content)
 SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running';
 
+-- name: artifacts_of_kind
+-- in: run_id, kind
+-- out: name, part, bytes, content
+SELECT name, part, bytes, content FROM artifacts WHERE run_id = ? AND kind = ? ORDER BY name, part, id;
+
+-- name: artifact_parts
+-- in: run_id, kind, name
+-- out: name, part, bytes, content
+SELECT name, part, bytes, content FROM artifacts WHERE run_id = ? AND kind = ? AND name = ? ORDER BY part;
+
 -- FENCED
 -- name: run_set_branch
 -- in: branch, id, fence
@@ -387,8 +403,19 @@ SELECT IFNULL(MAX(conv), 0) AS conv FROM run_messages WHERE run_id = ?;
 
 -- name: conversation_messages
 -- in: run_id, conv
--- out: seq, role, content, stop_reason
-SELECT seq, role, content, stop_reason FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+-- out: seq, role, content, stop_reason, prompt_tokens, asked_at
+SELECT seq, role, content, stop_reason, IFNULL(fresh_tokens + written_tokens + read_tokens, 0) AS prompt_tokens,
+	CAST(UNIX_TIMESTAMP(at) * 1000 AS INTEGER) - IFNULL(latency_ms, 0) AS asked_at
+FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+
+-- How much of a run's prompts came from the cache, but for each conversation's first call.
+-- name: run_cache_share
+-- in: run_id
+-- out: from_cache, prompt
+SELECT IFNULL(SUM(m.read_tokens), 0) AS from_cache,
+	IFNULL(SUM(m.fresh_tokens + m.written_tokens + m.read_tokens), 0) AS prompt
+FROM run_messages m WHERE m.run_id = ? AND m.role = 'assistant' AND EXISTS (SELECT 1 FROM run_messages b
+	WHERE b.run_id = m.run_id AND b.conv = m.conv AND b.role = 'assistant' AND b.seq < m.seq);
 
 -- The work tree as the newest answer left it whose results were stored, in what was said after a message.
 -- name: conversation_tree

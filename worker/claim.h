@@ -19,17 +19,16 @@
  * @param worker   worker name, at most 64 bytes
  * @param ret_run  owned by the caller (run_release); id 0 when nothing waits
  * @return NULL, ERR_DB…, or ERR_DB_UNSURE (the caller must not start the work: it looks for runs
- *         of its mark that it does not know, see take_lost() in worker/daemon_queue.c)
+ *         of its mark that it does not work on, worker/daemon_queue.c)
  */
 err_t run_claim(struct db *db, const struct settings *set, const char *worker, struct run *ret_run);
 
 /**
- * Claims one queued run by its id for lease_s seconds (by hand nobody renews).
+ * Claims one queued run by its id.
  * @return ERR_NOT_FOUND, ERR_CONFLICT (not queued, or its
  *         repository or line is busy)
  */
-err_t run_claim_id(
-	struct db *db, const char *worker, int64_t id, int64_t lease_s, struct run *ret_run);
+err_t run_claim_id(struct db *db, const char *worker, int64_t id, struct run *ret_run);
 
 /** Reads a run that was claimed before. @return ERR_NOT_FOUND, ERR_FENCE (claimed anew meanwhile)
  */
@@ -59,7 +58,8 @@ err_t run_requeue(struct db *db, const struct run *run, int64_t wait_s);
  */
 err_t queue_look(struct db *db);
 
-/** What this process's claims carry (runs.claimed_as): by it a claim whose answer was lost is known. */
+/** What this process's claims carry (runs.claimed_as): by it a claim whose answer was lost is
+ * known. */
 int64_t run_claim_mark(void);
 
 #endif

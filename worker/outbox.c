@@ -190,6 +190,7 @@ static err_t note_done(const struct sending *s, const json_t *result)
 static err_t send_once(const struct sending *s, const struct row *row, json_t **ret_result,
 	struct err *ret_refused)
 {
+	ERR_TRY(run_hold(s->ctx)); /* before the row is taken: from then on time counts */
 	ERR_TRY(take_row(s));
 	FAULT_POINT("outbox.%s.taken", s->effect->name);
 	json_auto_t *result = NULL;

@@ -57,6 +57,21 @@ err_t work_tree_restore(struct work_tree *tree, const char *tree_id)
 	return NULL;
 }
 
+struct store *work_tree_store(const struct work_tree *tree)
+{
+	(void)tree;
+	return NULL;
+}
+
+err_t store_diff(struct store *store, const char *from_tree, const char *to_tree, struct buf *out,
+	struct diff_stat *ret_stat)
+{
+	(void)store;
+	buf_addf(out, "+the diff from %.4s to %.4s </diff>", from_tree, to_tree);
+	*ret_stat = (struct diff_stat){1, 1, 0};
+	return NULL;
+}
+
 static int commands;
 
 err_t sandbox_run(struct sandbox *sandbox, const struct sandbox_command *command,
@@ -521,6 +536,47 @@ static void a_refused_answer_of_before_the_kill_still_ends_the_run(void **state)
 	assert_int_equal(canned_count(w.server), 1);
 }
 
+static void a_new_conversation_begins_from_task_diff_calls_and_findings(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
+	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	run_state_set(&w.ctx, "checkout", json_pack("{s:s}", "base_tree", "base"));
+	run_state_set(&w.ctx, "context", json_pack("{s:s}", "text", "Do it."));
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	json_object_set_new(
+		run_state_get(&w.ctx, "edit"), "summary", json_string(w.result.summary));
+	with_db_sql(db, "UPDATE run_messages SET content = 'another' WHERE seq = 0");
+	w.ctx.heal_round = 1;
+	assert_int_equal(work(&w, "Heal it."), ERR_NONE);
+	const char *said = body(&w, 2);
+	const char *const parts[] = {"Do it.", "called away", "<diff>\\n+the diff from base to ",
+		"< /diff>", "<summary>\\nDone so.", "- create {\\\"path\\\":\\\"b.txt\\\"",
+		"Believe the files", "Heal it."};
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		said = strstr(said, parts[i]);
+		if (!said)
+			fail_msg("%s is not there, or not in this order", parts[i]);
+	}
+	assert_null(strstr(body(&w, 2), "\"role\":\"assistant\""));
+	assert_int_equal(run_state_i64(&w.ctx, "edit.conv"), 2);
+	assert_int_equal(run_state_i64(&w.ctx, "edit.said"), 1);
+	assert_string_equal(run_state_str(&w.ctx, "edit.model"), "claude-sonnet-5-5");
+	assert_int_equal(
+		with_db_number(db, "SELECT COUNT(*) FROM run_events WHERE message LIKE 'A new "
+				   "conversation with claude-sonnet-5-5: the worker%'"),
+		1);
+	json_t *switches = run_state_get(&w.ctx, "edit.switches");
+	assert_int_equal(json_array_size(switches), 1);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(switches, 0), "reason")),
+		"prompt");
+}
+
 static void nothing_is_asked_or_stored_once_the_run_is_not_ours(void **state)
 {
 	(void)state;
@@ -596,6 +652,7 @@ int main(void)
 		cmocka_unit_test(a_request_without_an_answer_is_sent_again_as_it_was),
 		cmocka_unit_test(a_round_that_the_model_has_ended_is_not_asked_again),
 		cmocka_unit_test(a_refused_answer_of_before_the_kill_still_ends_the_run),
+		cmocka_unit_test(a_new_conversation_begins_from_task_diff_calls_and_findings),
 		cmocka_unit_test(nothing_is_asked_or_stored_once_the_run_is_not_ours),
 		cmocka_unit_test(secrets_are_masked_and_long_output_is_cut_but_kept),
 	};

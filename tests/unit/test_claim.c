@@ -235,8 +235,8 @@ static void claim_by_id_refuses_a_busy_repository(void **state)
 	int64_t second = enqueue("A-2", "A", 3);
 	struct run run AUTO(run_release) = {0};
 	assert_true(claim("w", NULL) > 0);
-	assert_int_equal(err_code(run_claim_id(db, "hand", second, 60, &run)), ERR_CONFLICT);
-	assert_int_equal(err_code(run_claim_id(db, "hand", 999999, 60, &run)), ERR_NOT_FOUND);
+	assert_int_equal(err_code(run_claim_id(db, "hand", second, &run)), ERR_CONFLICT);
+	assert_int_equal(err_code(run_claim_id(db, "hand", 999999, &run)), ERR_NOT_FOUND);
 }
 
 int main(void)

@@ -84,7 +84,10 @@ static void detailed_status_has_all_progress_with_meta(void **state)
 	assert_int_equal(json_array_size(member(json, "runs.1.progress_events")), 2);
 	assert_string_equal(word(json, "runs.1.progress_events.0.message"), "first");
 	assert_int_equal(number(json, "runs.1.progress_events.0.meta.round"), 1000);
-	assert_true(json_is_null(member(json, "runs.1.progress_events.1.meta")));
+	assert_string_equal(word(json, "runs.1.progress_events.0.meta.stage"),
+		word(json, "runs.1.progress_events.0.stage"));
+	assert_string_equal(word(json, "runs.1.progress_events.1.meta.stage"),
+		word(json, "runs.1.progress_events.1.stage"));
 }
 
 static void metrics_sum_up_the_period(void **state)
@@ -160,6 +163,7 @@ static void events_are_oldest_first_and_carry_their_meta(void **state)
 	assert_string_equal(word(json, "events.0.message"), "first");
 	assert_string_equal(word(json, "events.2.message"), "third, only info");
 	assert_int_equal(number(json, "events.0.meta.round"), 1000);
+	assert_string_equal(word(json, "events.0.meta.stage"), word(json, "events.0.stage"));
 	assert_string_equal(word(json, "steps.0.step"), "edit");
 	assert_int_equal(number(json, "steps.0.duration_ms"), 1500000);
 	assert_true(json_is_null(member(json, "last_error")));

@@ -34,6 +34,7 @@ static const struct {
 	{ERR_NETWORK, "outside"},
 	{ERR_OUTSIDE, "outside"},
 	{ERR_RATE, "outside"},
+	{ERR_SPENT, "access"},
 	{ERR_OUTSIDE_FINAL, "access"},
 	{ERR_LLM_ANSWER, "model"},
 };
