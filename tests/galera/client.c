@@ -120,7 +120,7 @@ static void claim_until_stopped(void)
 	last_ms = now_ms();
 	while (access(stop, F_OK) != 0) {
 		struct run run AUTO(run_release) = {0};
-		err_t e = queue_refresh(db);
+		err_t e = queue_look(db);
 		if (!e)
 			e = run_claim(db, set, name, &run);
 		if (is_away(e)) {
