@@ -116,6 +116,9 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libunit.a $(BUILD)/libwork
 $(BUILD)/bench/loop: $(call obj,tests/bench/loop.c) $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(LIBS_COMMON)
+$(BUILD)/galera/%: $(BUILD)/obj/tests/galera/%.o $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)

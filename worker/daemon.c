@@ -1,8 +1,8 @@
 /*
  * The parent loop. It does no work of a run: claims, starts a child each, renews leases every
- * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, starts the reconciling
- * poll, tells systemd. Children
- * are in worker/children.c, the wake-up socket in worker/poke.c.
+ * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, tells systemd. What
+ * else is to be done beside runs is started by worker/helpers.c. Children are in worker/children.c,
+ * the wake-up socket in worker/poke.c.
  */
 #include "worker/daemon.h"
 
@@ -17,6 +17,7 @@
 #include "worker/children.h"
 #include "worker/claim.h"
 #include "worker/fault.h"
+#include "worker/helpers.h"
 #include "worker/poke.h"
 #include "worker/repo_sync.h"
 
@@ -33,8 +34,9 @@ struct daemon {
 	struct children children;
 	int poke_fd;
 	int64_t renewed_ms, reaped_ms, polled_ms;
-	int64_t reconciled_ms; /* 0: not yet */
-	bool hungry;           /* look at the queue now */
+	struct helpers helpers;
+	bool hungry; /* look at the queue now */
+	bool unsure; /* the connection was lost: what was done last is to be read again */
 	int claimed;
 	bool refused; /* the run to be worked by hand cannot be claimed */
 };
@@ -61,20 +63,26 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Runs that a dead parent of this name left behind: its children are gone (they hold the state
- * folder's lock), so they are taken up at once. */
+/* Runs of this name that no process of ours works on: a dead parent left them behind (its children
+ * are gone, they hold the state folder's lock), or the answer to a claim was lost with the
+ * connection. */
 static err_t take_up(struct daemon *d)
 {
+	d->unsure = false;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
+		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
 			.repo_id = db_rows_i64(rows, "repo_id")};
-		log_warning(
-			"run %lld was left running by this worker's predecessor: back to the queue",
+		if (children_work_on(&d->children, run.id, run.fence))
+			continue;
+		log_warning("run %lld is this worker's, but nothing works on it: back to the queue",
 			(long long)run.id);
-		ERR_TRY(run_requeue(d->db, &run, 0));
+		err_t e = run_requeue(d->db, &run, 0);
+		if (e && err_code(e) != ERR_FENCE)
+			return e;
 	}
 	return NULL;
 }
@@ -118,7 +126,7 @@ static err_t claim_all(struct daemon *d)
 		d->options->once ? 1 : (size_t)settings_int(d->options->set, S_AIRUNNER_MAX_RUNS);
 	d->hungry = false;
 	d->polled_ms = monotonic_ms();
-	ERR_TRY(queue_refresh(d->db));
+	ERR_TRY(queue_look(d->db));
 	while (!stopping && children_runs(&d->children) < most &&
 		!(d->options->once && d->claimed)) {
 		struct run run AUTO(run_release) = {0};
@@ -163,8 +171,10 @@ static err_t bury(struct daemon *d)
 	}
 	for (struct child *dead; (dead = children_ended(&d->children));) {
 		d->hungry = true;
-		if (!dead->reconcile)
+		if (dead->kind == CHILD_RUN)
 			ERR_TRY(settle(d, dead));
+		else
+			helpers_ended(&d->helpers, d->options, dead);
 		children_remove(&d->children, dead);
 	}
 	return NULL;
@@ -175,7 +185,8 @@ static err_t pass_cancellations(struct daemon *d)
 	if (d->children.count == 0)
 		return NULL;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
+		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		if (db_rows_i64(rows, "cancelled"))
 			children_cancel(&d->children, db_rows_i64(rows, "id"));
@@ -188,6 +199,8 @@ static err_t pass_cancellations(struct daemon *d)
 static err_t renew(struct daemon *d)
 {
 	d->renewed_ms = monotonic_ms();
+	if (db_prefer(d->db))
+		log_info("back to the database at %s", db_host(d->db));
 	for (size_t i = 0; i < d->children.count; i++) { /* no run has the id 0 of a poll */
 		struct child *child = &d->children.items[i];
 		int64_t asked_ms = monotonic_ms(), renewed = 0;
@@ -209,7 +222,8 @@ static err_t reap_leases(struct daemon *d)
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
 			.repo_id = db_rows_i64(rows, "repo_id")};
-		if (children_work_on(&d->children, &run)) /* the database's clock was put on */
+		if (children_work_on(
+			    &d->children, run.id, run.fence)) /* the database's clock was put on */
 			continue;
 		log_warning("the lease of run %lld ran out: back to the queue", (long long)run.id);
 		err_t e = run_requeue(d->db, &run, 0);
@@ -218,19 +232,6 @@ static err_t reap_leases(struct daemon *d)
 		d->hungry = true;
 	}
 	return NULL;
-}
-
-/* What Jira's webhooks missed is looked for by a child: the parent calls nothing outside. */
-static void reconcile(struct daemon *d)
-{
-	int64_t every_ms = settings_int(d->options->set, S_AIRUNNER_RECONCILE_S) * 1000;
-	if (every_ms <= 0 || d->options->once || stopping || children_reconciling(&d->children) ||
-		(d->reconciled_ms && monotonic_ms() - d->reconciled_ms < every_ms))
-		return;
-	d->reconciled_ms = monotonic_ms();
-	err_t e = children_start_reconcile(&d->children, d->options);
-	if (e)
-		log_error("the reconciling poll cannot be started: %s", err_text(e));
 }
 
 static void tell_systemd(struct daemon *d)
@@ -261,6 +262,8 @@ static err_t tick(struct daemon *d)
 {
 	int64_t now = monotonic_ms();
 	ERR_TRY(bury(d));
+	if (d->unsure)
+		ERR_TRY(take_up(d));
 	if (reload)
 		ERR_TRY(reload_repos(d));
 	ERR_TRY(pass_cancellations(d));
@@ -269,9 +272,10 @@ static err_t tick(struct daemon *d)
 	if (now - d->reaped_ms >= FAULT_MS("reap", REAP_MS))
 		ERR_TRY(reap_leases(d));
 	if (!stopping && (d->hungry || now - d->polled_ms >=
-					       settings_int(d->options->set, S_AIRUNNER_POLL_MS)))
+					       settings_int(d->options->set, S_AIRUNNER_POLL_MS))) {
 		ERR_TRY(claim_all(d));
-	reconcile(d);
+		ERR_TRY(helpers_start(&d->helpers, d->db, d->options, &d->children));
+	}
 	tell_systemd(d);
 	return NULL;
 }
@@ -287,11 +291,16 @@ static void wait_a_tick(struct daemon *d)
 
 static void database_trouble(struct daemon *d, err_t e)
 {
+	bool lost = err_code(e) == ERR_DB_AWAY || err_code(e) == ERR_DB_UNSURE;
 	log_error("%s", err_text(e));
-	usleep(AWAY_MS * 1000);
-	e = db_reconnect(d->db);
+	d->unsure = true;
+	e = lost ? db_reconnect(d->db) : e;
+	if (e) { /* no host is ready, or the trouble is another */
+		usleep(AWAY_MS * 1000);
+		e = db_reconnect(d->db);
+	}
 	if (!e)
-		log_info("the database is back");
+		log_info("the database is back%s%s", *db_host(d->db) ? " at " : "", db_host(d->db));
 }
 
 static bool finished(const struct daemon *d)

@@ -27,7 +27,7 @@ static err_t map(int fd, int protection, void **ret_at)
 
 err_t lease_note_open(struct lease_note *ret_note, int64_t now_ms)
 {
-	void *at;
+	void *at = NULL;
 	int fd = memfd_create("airunner-lease", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, sizeof(int64_t)) < 0) {
 		err_t e = err_errno("make the lease's note");
@@ -61,7 +61,7 @@ void lease_note_close(struct lease_note *note)
 
 err_t lease_follow(int fd)
 {
-	void *at;
+	void *at = NULL;
 	if (fd < 0)
 		return NULL;
 	ERR_TRY(map(fd, PROT_READ, &at));

@@ -138,7 +138,10 @@ static void retry_after_is_obeyed_and_a_long_one_ends_the_call(void **state)
 	assert_true(now_ms() - began >= 1000);
 	assert_int_equal(res.status, 429);
 	assert_int_equal(canned_count(server), 2);
-	assert_int_equal(err_code(http_status_error(&req, &res, "wait")), ERR_RATE);
+	err_t e = http_status_error(&req, &res, "wait");
+	assert_int_equal(err_code(e), ERR_RATE);
+	assert_string_equal(
+		err_text(e), "jira answered 429 to GET /: wait (it asks for a pause of 500 s)");
 	http_response_release(&res);
 	canned_stop(server);
 }
@@ -159,6 +162,51 @@ static void a_date_to_retry_at_counts_from_the_services_own_clock(void **state)
 	assert_true(now_ms() - began >= 1000);
 	assert_int_equal(res.status, 200);
 	canned_stop(server);
+}
+
+/* Headers of a 429, and the wait they ask for; -1: none of theirs. */
+static void a_wait_is_read_as_the_services_write_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *headers;
+		int64_t ms;
+	} cases[] = {
+		{"retry-after: 7\n", 7000},
+		{"retry-after: 0.25\n", 250},
+		{"retry-after: 0\n", -1},
+		{"retry-after: -3\n", -1},
+		{"retry-after: soon\n", -1},
+		{"retry-after: nan\n", -1},
+		{"retry-after: 1e300\n", INT64_C(1000000000000)},
+		{"retry-after: Thu, 01 Jan 2015 00:00:00 GMT\n",
+			-1}, /* past: our own wait, not none */
+		{"retry-after-ms: 1500.5\nretry-after: 7\n", 1500},
+		{"retry-after-ms: 0\nretry-after: 7\n", 7000},
+		{"x: y\n", -1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct http_response res = {.body = BUF(10), .headers = BUF(1000)};
+		buf_adds(&res.headers, cases[i].headers);
+		assert_int_equal(http_wished_wait_ms(&res), cases[i].ms);
+		http_response_release(&res);
+	}
+	time_t then = time(NULL) + 60;
+	char line[64];
+	strftime(line, sizeof line, "retry-after: %a, %d %b %Y %H:%M:%S GMT\n", gmtime(&then));
+	struct http_response res = {.body = BUF(10), .headers = BUF(1000)};
+	buf_adds(&res.headers, line);
+	assert_in_range(http_wished_wait_ms(&res), 57000, 60000);
+	http_response_release(&res);
+}
+
+static void own_waits_double_and_are_at_most_a_quarter_shorter(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 3; n++) {
+		for (int i = 0; i < 100; i++)
+			assert_in_range(http_retry_wait_ms(set, NULL, n), 15 << n, 20 << n);
+	}
 }
 
 static void a_service_that_says_no_retry_is_not_asked_again(void **state)
@@ -322,6 +370,8 @@ int main(void)
 		cmocka_unit_test(it_gives_up_after_three_retries),
 		cmocka_unit_test(retry_after_is_obeyed_and_a_long_one_ends_the_call),
 		cmocka_unit_test(a_date_to_retry_at_counts_from_the_services_own_clock),
+		cmocka_unit_test(a_wait_is_read_as_the_services_write_it),
+		cmocka_unit_test(own_waits_double_and_are_at_most_a_quarter_shorter),
 		cmocka_unit_test(a_service_that_says_no_retry_is_not_asked_again),
 		cmocka_unit_test(an_effect_is_not_repeated_once_sent),
 		cmocka_unit_test(a_refused_connection_is_a_network_error_after_retries),

@@ -175,6 +175,11 @@ static void build_argv(
 		add_bind(argv, "--ro-bind", dot_git);
 	if (command->write_dir)
 		add_bind(argv, "--bind", command->write_dir);
+	if (command->shown_dir) {
+		strv_add(argv, "--ro-bind");
+		strv_add(argv, "%s", command->shown_dir);
+		strv_add(argv, "%s", command->shown_as);
+	}
 	strv_add(argv, "--chdir");
 	strv_add(
 		argv, "%s%s%s", s->tree, command->cwd ? "/" : "", command->cwd ? command->cwd : "");
