@@ -128,8 +128,8 @@ struct ask {
 static int64_t least_of(const struct llm *llm, int64_t wanted)
 {
 	const struct profile *p = &llm->profile;
-	int64_t least =
-		p->thinking == THINKING_ENABLED ? p->thinking_budget[llm->purpose] + 1024 : BUDGET_LEAST_TOKENS;
+	int64_t least = p->thinking == THINKING_ENABLED ? p->thinking_budget[llm->purpose] + 1024
+							: BUDGET_LEAST_TOKENS;
 	return least < wanted ? least : wanted;
 }
 
