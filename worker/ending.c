@@ -190,7 +190,7 @@ err_t ending_wait(struct run_ctx *ctx, err_t cause, bool *ret_waits)
 		return NULL;
 	int64_t wait_s = wait_s_of(ctx, db_rows_i64(rows, "waits") - 1);
 	ERR_TRY(journal_event(
-		ctx, EVENT_ERROR, NULL, "%s. Tried again in %lld s", kept.text, (long long)wait_s));
+		ctx, EVENT_ERROR, NULL, "%s. Tries again in %lld s", kept.text, (long long)wait_s));
 	*ret_waits = true;
 	requeue(ctx, &kept, wait_s);
 	return NULL;
