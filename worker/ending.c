@@ -116,7 +116,10 @@ err_t ending_decide(struct run_ctx *ctx, err_t cause)
 			text_json(reason), "category", text_json(category_of(ctx, code)), "tree",
 			tree));
 	ERR_TRY(step_begin(ctx, &end, &id));
-	return step_end(ctx, id, "ok");
+	FAULT_POINT("end.begun");
+	ERR_TRY(step_end(ctx, id, "ok"));
+	FAULT_POINT("end.decided");
+	return NULL;
 }
 
 err_t ending_decided(const struct run_ctx *ctx)
