@@ -41,7 +41,7 @@ static err_t db_migrate(const struct call *call)
 	struct db *db AUTO(db_closep) = NULL;
 	int applied = 0;
 	ERR_TRY(ctl_load(call, &set));
-	ERR_TRY(db_open(set, &db));
+	ERR_TRY(db_open_patient(set, &db));
 	autofree char *folder = settings_share_path(set, "sql/migrate");
 	ERR_TRY(migrate_apply(db, folder, &applied));
 	printf("%d migrations applied; the schema is up to date\n", applied);

@@ -38,7 +38,7 @@ afterEach(() => {
 const worlds = [];
 
 /** Settings that make tests quick without changing what is tested. */
-const QUICK = { AIRUNNER_RETRY_BASE_MS: 20, AIRUNNER_POLL_MS: 200, AIRUNNER_RECONCILE_S: 0, LOG_LEVEL: 'DEBUG' };
+const QUICK = { AIRUNNER_RETRY_BASE_MS: 20, AIRUNNER_POLL_MS: 200, AIRUNNER_RECONCILE_S: 0, AIRUNNER_OUTSIDE_PATIENCE_S: 0, LOG_LEVEL: 'DEBUG' };
 const ALL = ['jira', 'github', 'anthropic', 'openai'];
 
 export class World extends Stack {

@@ -59,6 +59,8 @@ err_t agent_open(struct agent *a, const char *text);
 json_t *agent_notes(struct agent *a);
 /** Stores a user message, the notes and the turn's change of files that go with it, or nothing. */
 err_t agent_say(struct agent *a, const struct speech *speech);
+/** A model for a conversation of this run. */
+err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_llm);
 /** What a conversation of this model begins with. */
 err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out);
 err_t agent_store_notes(struct agent *a);

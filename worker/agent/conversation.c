@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/log.h"
 #include "lib/mem.h"
 #include "worker/fault.h"
 
 #define MAX_MESSAGE (32u << 20)
+#define AWAY_MS 30000 /* shorter than the lease lives without its parent's renewals */
+#define AWAY_TRIES 3
 
 void conversation_release(struct conversation *c)
 {
@@ -148,17 +151,40 @@ static err_t store_answer(struct run_ctx *ctx, const struct llm *llm, const stru
 			db_i64(ctx->run.id), db_i64(ctx->run.fence)));
 }
 
+void conversation_unsay(struct conversation *c, size_t count)
+{
+	while (c->count > count) {
+		free((char *)c->messages[--c->count].data);
+		c->next_seq--;
+	}
+}
+
+/* An answer that was received is paid for: it is stored also when the database goes away for a
+ * while. Whether a lost commit was one is told by the row, which can be there only once. */
+static err_t store_surely(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
+	const struct llm_answer *answer, bool keep)
+{
+	for (int n = 0;; n++) {
+		struct db_try t = {0};
+		while (db_try(ctx->db, &t))
+			t.error = store_answer(ctx, llm, c, answer, keep);
+		enum err_code code = err_code(t.error);
+		if (n > 0 && code == ERR_DB_DUPLICATE)
+			return NULL;
+		if ((code != ERR_DB_AWAY && code != ERR_DB_UNSURE) || n == AWAY_TRIES)
+			return t.error;
+		log_warning("%s; the answer is stored when the database is back", t.error->text);
+		ERR_TRY(db_reconnect_within(ctx->db, AWAY_MS));
+	}
+}
+
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
 	const struct llm_answer *answer, bool keep)
 {
 	FAULT_POINT("llm.received");
-	ERR_TRY(db_begin(ctx->db));
-	err_t e = store_answer(ctx, llm, c, answer, keep);
-	if (e) {
-		db_rollback(ctx->db);
+	err_t e = store_surely(ctx, llm, c, answer, keep);
+	if (e)
 		return why(ctx, e);
-	}
-	ERR_TRY(db_commit(ctx->db));
 	FAULT_POINT("llm.stored");
 	c->last_answer_seq = c->next_seq++;
 	if (keep && answer->message.len > 0)

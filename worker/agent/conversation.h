@@ -41,6 +41,9 @@ void conversation_release(struct conversation *c);
 err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
 	const struct llm_part *parts, size_t count);
 
+/** Forgets what was said beyond count messages: its transaction was rolled back. */
+void conversation_unsay(struct conversation *c, size_t count);
+
 /** Stores an answer with its usage and adds it to the run's totals, in one transaction. */
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
 	const struct llm_answer *answer, bool keep);

@@ -38,16 +38,23 @@ err_t agent_store_notes(struct agent *a)
 err_t agent_say(struct agent *a, const struct speech *speech)
 {
 	agent_note_watch(a);
-	ERR_TRY(db_begin(a->ctx->db));
-	err_t e = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
-	if (!e)
-		e = agent_store_change(a);
-	if (!e)
-		e = agent_store_notes(a);
-	if (!e)
-		return db_commit(a->ctx->db);
-	db_rollback(a->ctx->db);
-	return e;
+	size_t said = a->conv.count;
+	json_auto_t *recorded = json_incref(json_object_get(agent_notes(a), "recorded_tree"));
+	struct db_try t = {0};
+	while (db_try(a->ctx->db, &t)) {
+		conversation_unsay(&a->conv, said);
+		if (recorded) /* a try that was rolled back recorded nothing */
+			json_object_set(agent_notes(a), "recorded_tree", recorded);
+		else
+			json_object_del(agent_notes(a), "recorded_tree");
+		t.error = conversation_say(
+			a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
+		if (!t.error)
+			t.error = agent_store_change(a);
+		if (!t.error)
+			t.error = agent_store_notes(a);
+	}
+	return t.error;
 }
 
 /* ---- the beginning ---- */
@@ -163,6 +170,14 @@ static err_t go_on(struct agent *a)
 	return answer_again(a);
 }
 
+err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_llm)
+{
+	ERR_TRY(llm_open(a->ctx->set, model, ret_llm));
+	snprintf(ret_llm->cache_key, sizeof ret_llm->cache_key, "airunner-run-%lld",
+		(long long)a->ctx->run.id);
+	return NULL;
+}
+
 /* The conversation's model, while the settings still know it; at first the one that edits. */
 static const char *model_of(struct agent *a)
 {
@@ -177,7 +192,7 @@ err_t agent_open(struct agent *a, const char *text)
 {
 	const struct settings *set = a->ctx->set;
 	a->text = text;
-	ERR_TRY(llm_open(set, model_of(a), &a->llm));
+	ERR_TRY(agent_llm_open(a, model_of(a), &a->llm));
 	const char *effort = run_state_str(a->ctx, "edit.effort");
 	if (effort) /* raised when the model did not get on */
 		snprintf(a->llm.profile.effort, sizeof a->llm.profile.effort, "%s", effort);

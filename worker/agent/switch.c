@@ -194,7 +194,7 @@ err_t agent_switch(struct agent *a, const struct agent_switch *to)
 	AUTO(buf_release) struct buf text = BUF(HANDOVER_MAX);
 	struct conversation conv = {0};
 	const char *model = to->model ? to->model : a->llm.profile.model;
-	ERR_TRY(llm_open(a->ctx->set, model, &llm));
+	ERR_TRY(agent_llm_open(a, model, &llm));
 	if (to->effort || !to->model)
 		snprintf(llm.profile.effort, sizeof llm.profile.effort, "%s",
 			to->effort ? to->effort : a->llm.profile.effort);

@@ -5,31 +5,35 @@
 #include "worker/llm/llm.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "worker/llm/anthropic.h"
+#include "worker/llm/openai.h"
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
 
-static const struct llm_provider *const providers[] = {&anthropic_provider};
+static const struct llm_provider *const providers[] = {
+	&anthropic_provider, &openai_responses_provider};
 
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm)
 {
 	struct llm llm = {.set = set};
 	ERR_TRY(profile_load(set, model, &llm.profile));
-	for (size_t i = 0; i < ARRAY_LEN(providers); i++)
-		if (strcmp(providers[i]->name, llm.profile.provider) == 0)
-			llm.provider = providers[i];
-	if (!llm.provider) {
-		err_t e = err_new(ERR_CONFIG, "model %s: provider \"%s\" is not supported", model,
-			llm.profile.provider);
-		profile_release(&llm.profile);
-		return e;
+	err_t e = endpoint_of(set, &llm.profile, &llm.at);
+	if (e) {
+		llm_release(&llm);
+		return err_in(e, "model %s", model);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(providers); i++)
+		if (strcmp(providers[i]->api, llm.at.api) == 0)
+			llm.provider = providers[i];
+	if (!llm.provider)
+		abort(); /* endpoint_of() lets only these through */
 	*ret_llm = llm;
 	return NULL;
 }
@@ -37,11 +41,12 @@ err_t llm_open(const struct settings *set, const char *model, struct llm *ret_ll
 void llm_release(struct llm *llm)
 {
 	profile_release(&llm->profile);
+	endpoint_release(&llm->at);
 }
 
 bool llm_is_usable(const struct llm *llm)
 {
-	return *settings_str(llm->set, S_ANTHROPIC_API_KEY) != '\0';
+	return endpoint_is_usable(&llm->at);
 }
 
 void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, const char *raw)
@@ -170,7 +175,8 @@ static void finish_answer(
 	time_t now = time(NULL);
 	struct tm tm;
 	strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&now, &tm));
-	a->cost_known = profile_cost(&llm->profile, &a->usage, day, &a->cost_usd_micro);
+	a->cost_known = a->usage.is_known &&
+			profile_cost(&llm->profile, &a->usage, day, &a->cost_usd_micro);
 	log_trace("llm",
 		"%s: %lld fresh, %lld written (5m), %lld written (1h), %lld read, %lld output "
 		"(%lld thinking) tokens, %s, %lld ms, %s",

@@ -11,6 +11,7 @@
 
 #include "lib/buf.h"
 #include "worker/http.h"
+#include "worker/llm/endpoint.h"
 #include "worker/llm/profile.h"
 
 /** Why an answer ended. */
@@ -91,10 +92,14 @@ struct llm {
 	const struct settings *set;
 	const struct llm_provider *provider;
 	struct profile profile;
+	struct endpoint at;
+	enum llm_purpose purpose; /* the caller's to set before llm_prefix() */
+	char cache_key[64]; /* the same for a whole conversation; "" for none. The caller's to set
+			     */
 };
 
 struct llm_provider {
-	const char *name;
+	const char *api; /* the interface's name in models.json */
 	const char *answer_open,
 		*answer_close; /* around the kept blocks of an answer, joined by commas */
 	err_t (*prefix)(const struct llm *llm, const char *system, const struct llm_tool *tools,
