@@ -63,18 +63,19 @@ static void catch_signals(void)
 }
 
 /* Runs of this name that no process of ours works on: a dead parent left them behind (its children
- * are gone, they hold the state folder's lock), or the answer to a claim was lost with the
- * connection. */
-static err_t take_up(struct daemon *d)
+ * are gone, they hold the state folder's lock), or the answer to a claim of our own was lost with
+ * the connection. */
+static err_t take_up(struct daemon *d, bool own)
 {
-	d->unsure = false;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
+		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
 			.repo_id = db_rows_i64(rows, "repo_id")};
-		if (children_work_on(&d->children, run.id, run.fence))
+		if (children_work_on(&d->children, run.id, run.fence) ||
+			(own && !db_rows_i64(rows, "same_process")))
 			continue;
 		log_warning("run %lld is this worker's, but nothing works on it: back to the queue",
 			(long long)run.id);
@@ -82,6 +83,7 @@ static err_t take_up(struct daemon *d)
 		if (e && err_code(e) != ERR_FENCE)
 			return e;
 	}
+	d->unsure = false;
 	return NULL;
 }
 
@@ -100,7 +102,7 @@ static err_t begin(struct daemon *d)
 			db_i64(settings_int(o->set, S_AIRUNNER_MAX_RUNS)), db_str(AIRUNNER_VERSION),
 			db_str(o->sandbox)),
 		NULL));
-	ERR_TRY(take_up(d));
+	ERR_TRY(take_up(d, false));
 	return poke_open(o->set, &d->poke_fd);
 }
 
@@ -181,7 +183,8 @@ static err_t pass_cancellations(struct daemon *d)
 	if (d->children.count == 0)
 		return NULL;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
+		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		if (db_rows_i64(rows, "cancelled"))
 			children_cancel(&d->children, db_rows_i64(rows, "id"));
@@ -268,7 +271,7 @@ static err_t tick(struct daemon *d)
 	int64_t now = monotonic_ms();
 	ERR_TRY(bury(d));
 	if (d->unsure)
-		ERR_TRY(take_up(d));
+		ERR_TRY(take_up(d, true));
 	if (reload)
 		ERR_TRY(reload_repos(d));
 	ERR_TRY(pass_cancellations(d));

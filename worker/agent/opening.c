@@ -47,8 +47,7 @@ err_t agent_say(struct agent *a, const struct speech *speech)
 			json_object_set(agent_notes(a), "recorded_tree", recorded);
 		else
 			json_object_del(agent_notes(a), "recorded_tree");
-		t.error = conversation_say(
-			a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
+		t.error = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
 		if (!t.error)
 			t.error = agent_store_change(a);
 		if (!t.error)
