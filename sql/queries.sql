@@ -13,7 +13,13 @@
 
 -- What each connection begins with.
 -- name: session_setup
-SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', wsrep_sync_wait = 7, innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+
+-- Does this server take writes? A node of a Galera cluster does not while it is out of it.
+-- name: node_state
+-- out: ready
+SELECT @@global.read_only = 0 AND (@@wsrep_on = 0 OR (SELECT VARIABLE_VALUE
+	FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'WSREP_READY') = 'ON') AS ready;
 
 -- name: schema_table
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -134,7 +140,9 @@ GROUP BY error_category ORDER BY runs DESC, error_category;
 -- name: queue_counts
 -- out: status, priority, repo_key, runs
 SELECT status, priority, project_key AS repo_key, COUNT(*) AS runs FROM runs
-WHERE status IN ('queued', 'running') GROUP BY status, priority, project_key ORDER BY project_key, priority;
+WHERE queued_issue IS NOT NULL GROUP BY status, priority, project_key
+UNION ALL SELECT status, priority, project_key, COUNT(*) FROM runs
+WHERE running_line IS NOT NULL GROUP BY status, priority, project_key ORDER BY repo_key, priority;
 
 -- name: run_full
 -- in: id
@@ -184,44 +192,34 @@ SELECT COUNT(*) AS runs FROM runs;
 SELECT w.name, w.host, w.pid, w.capacity, w.version, w.sandbox, UNIX_TIMESTAMP(w.started_at) AS started_at,
 	UNIX_TIMESTAMP(w.seen_at) AS seen_at, w.stopped_at IS NOT NULL AS stopped,
 	w.stopped_at IS NULL AND w.seen_at > NOW(3) - INTERVAL 60 SECOND AS alive,
-	(SELECT COUNT(*) FROM runs r WHERE r.locked_by = w.name AND r.status = 'running') AS running
+	(SELECT COUNT(*) FROM runs r WHERE r.running_line IS NOT NULL AND r.locked_by = w.name) AS running
 FROM workers w WHERE w.seen_at > NOW(3) - INTERVAL 7 DAY ORDER BY w.name;
 
 -- ============================== queue (worker/claim) ==============================
 
--- The first repository with a claimable run. One that another worker is claiming from is passed over.
--- name: claim_repo
--- out: id, head_run_id, max_running
-SELECT id, head_run_id, max_running FROM repos
-WHERE ready = 1 ORDER BY head_priority, head_position, last_claim_at, head_run_id
-LIMIT 1 FOR UPDATE SKIP LOCKED;
+-- The next run for this worker (only: this one, else NULL), claimed and committed; no row: none.
+-- mark: of the process, so that a claim whose answer was lost is found again (runs_of_worker).
+-- name: queue_claim
+-- in: worker, mark, lease_s, by_id_alone, only
+-- out: id, kind, issue_key, project_key, line, repo_id, fence, slot, attempt, crashes, priority
+CALL queue_claim(?, ?, ?, ?, ?);
 
--- USE_SMART_QUEUE=false: the oldest run of all repositories.
--- name: claim_repo_plain
--- out: id, head_run_id, max_running
-SELECT id, head_run_id, max_running FROM repos
-WHERE ready = 1 ORDER BY head_run_id LIMIT 1 FOR UPDATE SKIP LOCKED;
+-- Not fenced by cancel_at: a cancelled run is closed too. outcome: done, again, fenced.
+-- name: queue_close
+-- in: repo_id, status, reason, error_category, metrics, id, fence
+-- out: outcome
+CALL queue_close(?, ?, ?, ?, ?, ?, ?);
 
--- name: claim_candidate
--- in: id
--- out: id, fence, crashes, attempt
-SELECT id, fence, crashes, attempt FROM runs r
-WHERE r.id = ? AND r.status = 'queued' AND r.due_at <= NOW(3)
-	AND NOT EXISTS (SELECT 1 FROM runs busy WHERE busy.running_line = r.line)
-FOR UPDATE;
+-- outcome: done, again, cancelled, other (another run of the issue is queued), fenced.
+-- name: queue_requeue
+-- in: repo_id, wait_s, id, fence
+-- out: outcome
+CALL queue_requeue(?, ?, ?, ?);
 
--- name: claim_used_slots
--- in: repo_id
--- out: slot
-SELECT slot FROM runs WHERE repo_id = ? AND slot IS NOT NULL ORDER BY slot;
-
--- The UNIQUE keys (repo_id, slot) and (running_line) are what keeps the limits.
--- name: claim_take
--- in: slot, worker, lease_s, crashes, id, fence
-UPDATE runs SET status = 'running', slot = ?, running_line = line, queued_issue = NULL, locked_by = ?,
-	locked_at = NOW(3), lease_until = NOW(3) + INTERVAL ? SECOND, crashes = ?, fence = fence + 1,
-	started_at = IFNULL(started_at, NOW(3)), updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'queued';
+-- Heads of repositories whose runs became due, or whose lines became free elsewhere.
+-- name: queue_look
+-- out: heads
+CALL queue_look();
 
 -- A step of the last claim that began and did not end in order: the worker crashed in it.
 -- name: claim_open_step
@@ -229,18 +227,10 @@ WHERE id = ? AND fence = ? AND status = 'queued';
 -- out: step, ended
 SELECT step, ended_at IS NOT NULL AS ended FROM run_steps WHERE run_id = ? ORDER BY id DESC LIMIT 1;
 
--- name: claim_close_open_steps
--- in: run_id
-UPDATE run_steps SET ended_at = NOW(3), outcome = 'crashed' WHERE run_id = ? AND ended_at IS NULL;
-
 -- name: repo_lock
 -- in: id
 -- out: id, max_running
 SELECT id, max_running FROM repos WHERE id = ? FOR UPDATE;
-
--- name: repo_claimed
--- in: id
-UPDATE repos SET running = running + 1, last_claim_at = NOW(3) WHERE id = ?;
 
 -- name: repo_released
 -- in: id
@@ -249,12 +239,6 @@ UPDATE repos SET running = GREATEST(running - 1, 0) WHERE id = ?;
 -- name: repo_refresh_head
 -- in: id
 CALL refresh_head(?);
-
--- Repositories whose head is not claimable but which have queued runs (one became due, a line became free).
--- name: repos_to_refresh
--- out: id
-SELECT id FROM repos WHERE ready = 0 AND paused = 0 AND (max_running = 0 OR running < max_running)
-	AND EXISTS (SELECT 1 FROM runs WHERE runs.repo_id = repos.id AND runs.status = 'queued' AND runs.due_at <= NOW(3));
 
 -- name: repo_put
 -- in: address, max_running, plain_order
@@ -284,29 +268,17 @@ FROM runs WHERE id = ?;
 -- in: lease_s, id, fence
 UPDATE runs SET lease_until = NOW(3) + INTERVAL ? SECOND WHERE id = ? AND fence = ? AND status = 'running';
 
+-- Only running runs have a running_line: its index holds no others.
 -- name: leases_lost
 -- out: id, fence, repo_id
-SELECT id, fence, repo_id FROM runs WHERE status = 'running' AND lease_until < NOW(3) LIMIT 100;
+SELECT id, fence, repo_id FROM runs FORCE INDEX (one_line)
+WHERE running_line IS NOT NULL AND lease_until < NOW(3) LIMIT 100;
 
 -- name: runs_of_worker
--- in: worker
--- out: id, fence, repo_id, cancelled
-SELECT id, fence, repo_id, cancel_at IS NOT NULL AS cancelled FROM runs
-WHERE locked_by = ? AND status = 'running';
-
--- Not fenced by cancel_at: a cancelled run is closed too.
--- name: run_close
--- in: status, reason, error_category, metrics, id, fence
-UPDATE runs SET status = ?, reason = ?, error_category = ?, metrics = ?, slot = NULL, running_line = NULL,
-	lease_until = NULL, completed_at = NOW(3), updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running';
-
--- A cancelled run is closed instead (run_close).
--- name: run_requeue
--- in: wait_s, id, fence
-UPDATE runs SET status = 'queued', queued_issue = issue_key, slot = NULL, running_line = NULL,
-	lease_until = NULL, due_at = NOW(3) + INTERVAL ? SECOND, updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+-- in: mark, worker
+-- out: id, fence, repo_id, cancelled, same_process
+SELECT id, fence, repo_id, cancel_at IS NOT NULL AS cancelled, claimed_as = ? AS same_process
+FROM runs FORCE INDEX (one_line) WHERE running_line IS NOT NULL AND locked_by = ?;
 
 -- What a run that gives way to a newer one of its issue has seen does not count as worked.
 -- name: run_forget_trigger
@@ -341,6 +313,13 @@ UPDATE workers SET stopped_at = NOW(3) WHERE name = ?;
 -- out: ours, cancelled
 SELECT status = 'running' AND fence = ? AS ours, cancel_at IS NOT NULL AS cancelled FROM runs WHERE id = ?;
 
+-- How long this attempt has been worked, the claim that runs included.
+-- name: run_worked
+-- in: id
+-- out: ms
+SELECT IF(worked_attempt = attempt, worked_ms, 0)
+	+ GREATEST(TIMESTAMPDIFF(MICROSECOND, IFNULL(locked_at, NOW(3)), NOW(3)) DIV 1000, 0) AS ms FROM runs WHERE id = ?;
+
 -- FENCED
 -- name: event_add
 -- in: level, stage, message, meta, id, fence
@@ -374,8 +353,8 @@ WHERE run_steps.id = ? AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ?
 -- when a retry continues them (base_attempt).
 -- name: steps_of_attempt
 -- in: run_id, attempt
--- out: step, round, outcome, result
-SELECT step, round, IFNULL(outcome, '') AS outcome, result FROM run_steps
+-- out: step, attempt, round, outcome, result
+SELECT step, attempt, round, IFNULL(outcome, '') AS outcome, result FROM run_steps
 WHERE run_id = ? AND attempt BETWEEN (SELECT base_attempt FROM runs WHERE runs.id = run_steps.run_id) AND ? ORDER BY id;
 
 -- When a step of this attempt began first: the one time that its repeats use too.
@@ -385,16 +364,41 @@ WHERE run_id = ? AND attempt BETWEEN (SELECT base_attempt FROM runs WHERE runs.i
 SELECT UNIX_TIMESTAMP(MIN(began_at)) DIV 1 AS began FROM run_steps
 WHERE run_id = ? AND attempt BETWEEN (SELECT base_attempt FROM runs WHERE runs.id = run_steps.run_id) AND ? AND step = ?;
 
+-- How long an attempt has been waiting for an outside service: ends of steps by its errors since one went well.
+-- name: steps_waited
+-- in: run_id, attempt, run_id, attempt
+-- out: waits, waited_s
+SELECT COUNT(*) AS waits, IFNULL(TIMESTAMPDIFF(SECOND, MIN(ended_at), NOW(3)), 0) AS waited_s FROM run_steps
+WHERE run_id = ? AND attempt = ? AND outcome IN ('timeout', 'network', 'outside', 'rate_limited')
+	AND id > IFNULL((SELECT MAX(id) FROM run_steps
+		WHERE run_id = ? AND attempt = ? AND outcome IN ('ok', 'heal', 'merged') AND step <> 'resume'), 0);
+
 -- FENCED. A step ended: the worker does not crash in it again and again.
 -- name: run_crashes_clear
 -- in: id, fence
 UPDATE runs SET crashes = 0 WHERE id = ? AND fence = ? AND status = 'running';
 
--- FENCED
+-- FENCED. A step that is repeated replaces what it left.
 -- name: artifact_add
 -- in: kind, name, part, bytes, content, id, fence
-INSERT INTO artifacts (run_id, kind, name, part, bytes, content)
+REPLACE INTO artifacts (run_id, kind, name, part, bytes, content)
 SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running';
+
+-- name: artifacts_of_kind
+-- in: run_id, kind
+-- out: name, part, bytes, content
+SELECT name, part, bytes, content FROM artifacts WHERE run_id = ? AND kind = ? ORDER BY name, part, id;
+
+-- name: artifact_parts
+-- in: run_id, kind, name
+-- out: name, part, bytes, content
+SELECT name, part, bytes, content FROM artifacts WHERE run_id = ? AND kind = ? AND name = ? ORDER BY part;
+
+-- What a longer one of the same name left behind the last part.
+-- name: artifact_trim
+-- in: run_id, kind, name, parts, id, fence
+DELETE FROM artifacts WHERE run_id = ? AND kind = ? AND name = ? AND part >= ?
+	AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
 
 -- FENCED
 -- name: run_set_branch
@@ -421,8 +425,19 @@ SELECT IFNULL(MAX(conv), 0) AS conv FROM run_messages WHERE run_id = ?;
 
 -- name: conversation_messages
 -- in: run_id, conv
--- out: seq, role, content, stop_reason
-SELECT seq, role, content, stop_reason FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+-- out: seq, role, content, stop_reason, prompt_tokens, asked_at
+SELECT seq, role, content, stop_reason, IFNULL(fresh_tokens + written_tokens + read_tokens, 0) AS prompt_tokens,
+	CAST(UNIX_TIMESTAMP(at) * 1000 AS INTEGER) - IFNULL(latency_ms, 0) AS asked_at
+FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+
+-- How much of a run's prompts came from the cache, but for each conversation's first call.
+-- name: run_cache_share
+-- in: run_id
+-- out: from_cache, prompt
+SELECT IFNULL(SUM(m.read_tokens), 0) AS from_cache,
+	IFNULL(SUM(m.fresh_tokens + m.written_tokens + m.read_tokens), 0) AS prompt
+FROM run_messages m WHERE m.run_id = ? AND m.role = 'assistant' AND EXISTS (SELECT 1 FROM run_messages b
+	WHERE b.run_id = m.run_id AND b.conv = m.conv AND b.role = 'assistant' AND b.seq < m.seq);
 
 -- The work tree as the newest answer left it whose results were stored, in what was said after a message.
 -- name: conversation_tree
@@ -432,6 +447,24 @@ SELECT tree FROM run_messages WHERE run_id = ? AND conv = ? AND seq > ? AND tree
 	AND seq < (SELECT MAX(seq) FROM run_messages WHERE run_id = ? AND conv = ? AND role = 'user')
 ORDER BY seq DESC LIMIT 1;
 
+-- What airunnerctl replay reads of a run.
+-- name: replay_run
+-- in: id
+-- out: issue_key, status, repo_id
+SELECT issue_key, status, repo_id FROM runs WHERE id = ?;
+
+-- name: replay_messages
+-- in: run_id
+-- out: conv, seq, role, model, content, fresh_tokens, written_tokens, read_tokens, output_tokens, cost_usd_micro, tree
+SELECT conv, seq, role, model, content, fresh_tokens, written_tokens, read_tokens, output_tokens, cost_usd_micro, tree
+FROM run_messages WHERE run_id = ? AND role <> 'prefix' ORDER BY conv, seq;
+
+-- name: replay_steps
+-- in: run_id
+-- out: step, result
+SELECT step, result FROM run_steps
+WHERE run_id = ? AND step IN ('checkout', 'edit', 'commit') AND result IS NOT NULL ORDER BY id;
+
 -- FENCED
 -- name: message_add
 -- in: conv, seq, role, model, content, id, fence
@@ -440,14 +473,18 @@ SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'runn
 
 -- ours 0: as FENCED. One transaction: the answer, the run's totals, the settled call (004_money.sql).
 -- name: answer_store
--- in: id, fence, call_id, conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, latency_ms
+-- in: id, fence, call_id, conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, tokens, latency_ms
 -- out: ours
-CALL answer_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+CALL answer_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- Of this attempt: a retry that continues counts its limits anew.
 -- name: run_spent
 -- in: id
 -- out: turns, cost_usd_micro, cost_known
-SELECT turns, cost_usd_micro, cost_known FROM runs WHERE id = ?;
+SELECT MAX(r.turns) - COUNT(m.run_id) AS turns, MAX(r.cost_usd_micro) - IFNULL(SUM(m.cost_usd_micro), 0) AS cost_usd_micro,
+	MAX(r.cost_known) AS cost_known
+FROM runs r LEFT JOIN run_messages m ON m.run_id = r.id AND m.role = 'assistant' AND m.at < IFNULL(r.started_at, r.created_at)
+WHERE r.id = ?;
 
 -- FENCED. The work tree after an answer's tools.
 -- name: message_tree
@@ -525,34 +562,94 @@ INSERT INTO outbox (effect_key, run_id, fence, issue_key, kind, is_closing, requ
 SELECT ?, id, fence, ?, ?, ?, ? FROM runs
 WHERE id = ? AND fence = ? AND status = 'running' AND (cancel_at IS NULL OR ?);
 
--- open_ms: how long the row may not be touched yet.
+-- open_ms: how long the row may not be touched yet. behind: an earlier effect of the issue is not over.
 -- name: outbox_get
 -- in: effect_key
--- out: state, attempts, request, result, last_error, open_ms
-SELECT state, attempts, request, result, last_error,
-	GREATEST(IFNULL(TIMESTAMPDIFF(MICROSECOND, NOW(3), send_until), 0), 0) DIV 1000 AS open_ms
+-- out: id, run_id, effect_key, issue_key, kind, is_closing, state, attempts, request, result, last_error, open_ms, behind
+SELECT id, run_id, effect_key, issue_key, kind, is_closing, state, attempts, request, result, last_error,
+	GREATEST(IFNULL(TIMESTAMPDIFF(MICROSECOND, NOW(3), send_until), 0), 0) DIV 1000 AS open_ms,
+	EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.issue_key = outbox.issue_key
+		AND earlier.state IN ('waiting', 'sending') AND earlier.id < outbox.id) AS behind
 FROM outbox WHERE effect_key = ?;
 
 -- FENCED. The one compare-and-set to sending; send_until is 30 s ahead, the call ends within 20 s.
+-- attempts is what the row had when it was read: who has raised it, and nobody else, ends the try.
 -- name: outbox_take
--- in: fence, effect_key, id, fence, closing
+-- in: fence, id, attempts, run_id, fence, closing
 UPDATE outbox SET state = 'sending', fence = ?, attempts = attempts + 1,
 	send_until = NOW(3) + INTERVAL 30 SECOND
-WHERE effect_key = ? AND state IN ('waiting', 'sending') AND (send_until IS NULL OR send_until <= NOW(3))
+WHERE id = ? AND attempts = ? AND state IN ('waiting', 'sending') AND (send_until IS NULL OR send_until <= NOW(3))
+	AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.issue_key = outbox.issue_key
+		AND earlier.state IN ('waiting', 'sending') AND earlier.id < outbox.id)
 	AND EXISTS (SELECT 1 FROM runs WHERE runs.id = ? AND runs.fence = ? AND runs.status = 'running'
 		AND (runs.cancel_at IS NULL OR ?));
 
--- The row's own fence: only who took it to sending ends it.
+-- The same by a drainer, for runs that no child works. withdrawn, as read: is the run cancelled?
+-- name: outbox_take_left
+-- in: id, attempts, withdrawn
+UPDATE outbox SET state = 'sending', attempts = attempts + 1, send_until = NOW(3) + INTERVAL 30 SECOND
+WHERE id = ? AND attempts = ? AND state IN ('waiting', 'sending') AND (send_until IS NULL OR send_until <= NOW(3))
+	AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.issue_key = outbox.issue_key
+		AND earlier.state IN ('waiting', 'sending') AND earlier.id < outbox.id)
+	AND EXISTS (SELECT 1 FROM runs WHERE runs.id = outbox.run_id AND runs.status <> 'running'
+		AND ((runs.cancel_at IS NOT NULL OR runs.status = 'cancelled') AND NOT outbox.is_closing) = ?);
+
+-- The first open effect of each issue, where it may be sent now and no child works its run.
+-- name: outbox_left
+-- in: limit
+-- out: effect_key, kind, withdrawn
+SELECT o.effect_key, o.kind, (r.cancel_at IS NOT NULL OR r.status = 'cancelled') AND NOT o.is_closing AS withdrawn
+FROM outbox o JOIN runs r ON r.id = o.run_id
+WHERE o.state IN ('waiting', 'sending') AND (o.send_until IS NULL OR o.send_until <= NOW(3)) AND r.status <> 'running'
+	AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.issue_key = o.issue_key
+		AND earlier.state IN ('waiting', 'sending') AND earlier.id < o.id)
+LIMIT ?;
+
 -- name: outbox_done
--- in: result, effect_key, fence
+-- in: result, id, attempts
 UPDATE outbox SET state = 'done', result = ?, done_at = NOW(3), send_until = NULL, last_error = NULL
-WHERE effect_key = ? AND state = 'sending' AND fence = ?;
+WHERE id = ? AND state = 'sending' AND attempts = ?;
 
 -- unsure: the call may have had its effect, so the row stays untouched until send_until.
 -- name: outbox_failed
--- in: state, last_error, unsure, effect_key, fence
-UPDATE outbox SET state = ?, last_error = ?, send_until = IF(?, send_until, NULL)
-WHERE effect_key = ? AND state = 'sending' AND fence = ?;
+-- in: state, last_error, unsure, wait_us, wait_us, id, attempts
+UPDATE outbox SET state = ?, last_error = ?,
+	send_until = IF(?, GREATEST(send_until, NOW(3) + INTERVAL ? MICROSECOND), NOW(3) + INTERVAL ? MICROSECOND)
+WHERE id = ? AND state = 'sending' AND attempts = ?;
+
+-- Those behind a row that waits are not due before it.
+-- name: outbox_hold
+-- in: wait_us, issue_key, id
+UPDATE outbox SET send_until = NOW(3) + INTERVAL ? MICROSECOND WHERE issue_key = ? AND state = 'waiting' AND id > ?;
+
+-- Is anything of the issue not over?
+-- name: outbox_open
+-- in: issue_key
+-- out: effect_key
+SELECT effect_key FROM outbox WHERE issue_key = ? AND state IN ('waiting', 'sending') LIMIT 1;
+
+-- In the transaction that ends a drainer's try.
+-- name: outbox_event
+-- in: level, message, run_id
+INSERT INTO run_events (run_id, level, stage, message)
+SELECT id, ?, IF(status = 'completed', 'completed', IF(status = 'queued', 'committing', 'failed')), ? FROM runs WHERE id = ?;
+
+-- The queued run that waits for an issue's outbox.
+-- name: outbox_waiter
+-- in: issue_key
+-- out: id, repo_id
+SELECT id, repo_id FROM runs WHERE queued_issue = ? AND due_at > NOW(3);
+
+-- name: outbox_wake
+-- in: id
+UPDATE runs SET due_at = NOW(3), updated_at = NOW(3) WHERE id = ? AND status = 'queued';
+
+-- Where the run left its issue: the status it was routed in and the one that its last report moved it to.
+-- name: retry_left
+-- in: run_id, run_id
+-- out: route, moved
+SELECT (SELECT result FROM run_steps WHERE run_id = ? AND step = 'route' AND outcome = 'ok' ORDER BY id DESC LIMIT 1) AS route,
+	(SELECT request FROM outbox WHERE run_id = ? AND kind = 'jira_transition' AND state = 'done' ORDER BY id DESC LIMIT 1) AS moved;
 
 -- ============================== fetch (worker/steps/fetch) ==============================
 
@@ -579,7 +676,7 @@ SELECT id FROM runs WHERE issue_key = ? AND id <> ? AND trigger_key = ?
 -- in: repo_id, project_key, issue_key, line, issue_key, id, fence
 UPDATE runs SET repo_id = ?, project_key = ?, issue_key = ?, line = ?, status = 'queued', queued_issue = ?,
 	slot = NULL, running_line = NULL, locked_by = NULL, locked_at = NULL, lease_until = NULL,
-	due_at = NOW(3), updated_at = NOW(3)
+	due_at = NULL, updated_at = NOW(3)
 WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 
 -- In run_move's transaction: the step that found it out ended in order.

@@ -125,10 +125,11 @@ struct ask {
 };
 
 /* A call with a budget for thinking needs more than that. */
-static int64_t least_of(const struct profile *p, int64_t wanted)
+static int64_t least_of(const struct llm *llm, int64_t wanted)
 {
-	int64_t least =
-		p->thinking == THINKING_ENABLED ? p->thinking_budget + 1024 : BUDGET_LEAST_TOKENS;
+	const struct profile *p = &llm->profile;
+	int64_t least = p->thinking == THINKING_ENABLED ? p->thinking_budget[llm->purpose] + 1024
+							: BUDGET_LEAST_TOKENS;
 	return least < wanted ? least : wanted;
 }
 
@@ -161,6 +162,7 @@ static err_t reserve_once(
 		return refuse(row, caps, by_price);
 	ret_call->id = db_rows_i64(row, "call_id");
 	ret_call->max_tokens = db_rows_i64(row, "granted");
+	ret_call->by_price = by_price;
 	ret_call->reserved = db_rows_i64(row, "amount");
 	return NULL;
 }
@@ -173,7 +175,7 @@ err_t budget_reserve(struct run_ctx *ctx, const struct llm *llm, int conv,
 		.worst = worst_of(llm, request),
 		.caps = budget_caps(ctx->set, ctx->repo),
 		.wanted = wanted,
-		.least = least_of(&llm->profile, wanted)};
+		.least = least_of(llm, wanted)};
 	int64_t until_ms = monotonic_ms() + settings_int(ctx->set, S_AIRUNNER_LLM_TIMEOUT_S) * 1000;
 	*ret_call = (struct budget_call){0};
 	for (;;) {

@@ -1,6 +1,6 @@
 /*
  * A run's process: opens what the steps need, hands over to the pipeline, closes. Started by the
- * daemon (or by hand). It dies with its parent.
+ * daemon, whose renewals of the lease it follows. It dies with its parent.
  */
 #include "worker/child.h"
 
@@ -18,10 +18,9 @@
 #include "worker/git/store.h"
 #include "worker/http.h"
 #include "worker/jira/jira.h"
+#include "worker/lease.h"
 #include "worker/pipeline.h"
 #include "worker/repo_sync.h"
-
-#define CLOSING_S 600
 
 static void on_stop(int signal_number)
 {
@@ -29,11 +28,14 @@ static void on_stop(int signal_number)
 	run_request_stop();
 }
 
-static err_t claim_or_load(struct run_ctx *ctx, const char *worker, int64_t id, int64_t fence)
+/* The limit of an attempt's time counts all its claims, by the database's clock. */
+static err_t count_worked(struct run_ctx *ctx)
 {
-	int64_t lease_s = settings_int(ctx->set, S_AIRUNNER_MAX_RUN_S) + CLOSING_S;
-	return fence ? run_load(ctx->db, id, fence, &ctx->run)
-		     : run_claim_id(ctx->db, worker, id, lease_s, &ctx->run);
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	ERR_TRY(db_query(ctx->db, Q_RUN_WORKED, DB_ARGS(db_i64(ctx->run.id)), &rows));
+	if (db_rows_next(rows))
+		ctx->started_ms -= db_rows_i64(rows, "ms");
+	return NULL;
 }
 
 static err_t open_all(struct run_ctx *ctx, struct repo_configs *repos)
@@ -57,11 +59,12 @@ static void close_all(struct run_ctx *ctx)
 	db_close(ctx->db);
 	git_stop();
 	http_exit();
+	lease_unfollow();
 	template_clear();
 }
 
 int child_work(const struct settings *set, struct repo_configs *repos, const char *worker,
-	int64_t id, int64_t fence)
+	int64_t id, int64_t fence, int lease_fd)
 {
 	struct run_ctx ctx = {
 		.set = set, .repos = repos, .state = json_object(), .started_ms = monotonic_ms()};
@@ -69,15 +72,19 @@ int child_work(const struct settings *set, struct repo_configs *repos, const cha
 	signal(SIGINT, on_stop);
 	signal(SIGPIPE, SIG_IGN);
 	int code = 0;
-	err_t e = db_open(set, &ctx.db);
+	err_t e = lease_follow(lease_fd);
 	if (!e)
-		e = claim_or_load(&ctx, worker, id, fence);
+		e = db_open(set, &ctx.db);
+	if (!e)
+		e = run_load(ctx.db, id, fence, &ctx.run);
 	if (!e) {
 		log_set_context(id, ctx.run.issue_key, worker);
 		FAULT_START(ctx.run.issue_key);
 		FAULT_POINT("run.loaded");
-		e = open_all(&ctx, repos);
+		e = count_worked(&ctx);
 	}
+	if (!e)
+		e = open_all(&ctx, repos);
 	if (e) {
 		log_error("run %lld: %s", (long long)id, err_text(e));
 		code = 1;

@@ -1,8 +1,8 @@
 /*
  * The parent loop. It does no work of a run: claims, starts a child each, renews leases every
- * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, starts the reconciling
- * poll, tells systemd. Children
- * are in worker/children.c, the wake-up socket in worker/poke.c.
+ * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, tells systemd. What
+ * else is to be done beside runs is started by worker/helpers.c. Children are in worker/children.c,
+ * the wake-up socket in worker/poke.c.
  */
 #include "worker/daemon.h"
 
@@ -17,6 +17,8 @@
 #include "worker/budget.h"
 #include "worker/children.h"
 #include "worker/claim.h"
+#include "worker/fault.h"
+#include "worker/helpers.h"
 #include "worker/poke.h"
 #include "worker/repo_sync.h"
 
@@ -33,9 +35,11 @@ struct daemon {
 	struct children children;
 	int poke_fd;
 	int64_t renewed_ms, reaped_ms, polled_ms;
-	int64_t reconciled_ms; /* 0: not yet */
-	bool hungry;           /* look at the queue now */
+	struct helpers helpers;
+	bool hungry; /* look at the queue now */
+	bool unsure; /* the connection was lost: what was done last is to be read again */
 	int claimed;
+	bool refused; /* the run to be worked by hand cannot be claimed */
 };
 
 static volatile sig_atomic_t stopping, child_ended, reload;
@@ -60,20 +64,25 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Runs that a dead parent of this name left behind: its children are gone (they hold the state
- * folder's lock), so they are taken up at once. */
+/* Runs of this name that no process of ours works on: a dead parent left them behind (its children
+ * are gone, they hold the state folder's lock), or the answer to a claim was lost with the
+ * connection. */
 static err_t take_up(struct daemon *d)
 {
+	d->unsure = false;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
 			.repo_id = db_rows_i64(rows, "repo_id")};
-		log_warning(
-			"run %lld was left running by this worker's predecessor: back to the queue",
+		if (children_work_on(&d->children, run.id, run.fence))
+			continue;
+		log_warning("run %lld is this worker's, but nothing works on it: back to the queue",
 			(long long)run.id);
-		ERR_TRY(run_requeue(d->db, &run, 0));
+		err_t e = run_requeue(d->db, &run, 0);
+		if (e && err_code(e) != ERR_FENCE)
+			return e;
 	}
 	return NULL;
 }
@@ -85,6 +94,8 @@ static err_t begin(struct daemon *d)
 	gethostname(host, sizeof host - 1);
 	ERR_TRY(children_adopt());
 	ERR_TRY(db_open(o->set, &d->db));
+	if (o->run_id) /* beside the daemon, whose are the name, the repositories and the socket */
+		return NULL;
 	ERR_TRY(repo_configs_sync(d->db, o->set, o->repos));
 	ERR_TRY(db_exec(d->db, Q_WORKER_PUT,
 		DB_ARGS(db_str(o->worker), db_str(host), db_i64(getpid()),
@@ -95,23 +106,38 @@ static err_t begin(struct daemon *d)
 	return poke_open(o->set, &d->poke_fd);
 }
 
+/* By hand there is one try: what stands in its way is for the person to read. */
+static err_t claim(struct daemon *d, struct run *ret_run)
+{
+	const struct daemon_options *o = d->options;
+	if (!o->run_id)
+		return run_claim(d->db, o->set, o->worker, ret_run);
+	err_t e = run_claim_id(d->db, o->worker, o->run_id, ret_run);
+	if (e)
+		log_error("run %lld: %s", (long long)o->run_id, err_text(e));
+	d->refused = e != NULL;
+	stopping = e != NULL;
+	return NULL;
+}
+
 static err_t claim_all(struct daemon *d)
 {
 	size_t most =
 		d->options->once ? 1 : (size_t)settings_int(d->options->set, S_AIRUNNER_MAX_RUNS);
 	d->hungry = false;
 	d->polled_ms = monotonic_ms();
-	ERR_TRY(queue_refresh(d->db));
+	ERR_TRY(queue_look(d->db));
 	while (!stopping && children_runs(&d->children) < most &&
 		!(d->options->once && d->claimed)) {
 		struct run run AUTO(run_release) = {0};
-		ERR_TRY(run_claim(d->db, d->options->set, d->options->worker, &run));
+		int64_t asked_ms = monotonic_ms();
+		ERR_TRY(claim(d, &run));
 		if (!run.id)
 			return NULL;
 		d->claimed++;
 		log_info("claimed run %lld of %s, attempt %d", (long long)run.id, run.issue_key,
 			run.attempt);
-		err_t e = children_start(&d->children, d->options, &run);
+		err_t e = children_start(&d->children, d->options, &run, asked_ms);
 		if (e) {
 			log_error("run %lld cannot be started: %s", (long long)run.id, err_text(e));
 			ERR_TRY(run_requeue(d->db, &run, 30));
@@ -145,8 +171,10 @@ static err_t bury(struct daemon *d)
 	}
 	for (struct child *dead; (dead = children_ended(&d->children));) {
 		d->hungry = true;
-		if (!dead->reconcile)
+		if (dead->kind == CHILD_RUN)
 			ERR_TRY(settle(d, dead));
+		else
+			helpers_ended(&d->helpers, d->options, dead);
 		children_remove(&d->children, dead);
 	}
 	return NULL;
@@ -157,7 +185,7 @@ static err_t pass_cancellations(struct daemon *d)
 	if (d->children.count == 0)
 		return NULL;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(d->options->worker)), &rows));
+	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
 	while (db_rows_next(rows)) {
 		if (db_rows_i64(rows, "cancelled"))
 			children_cancel(&d->children, db_rows_i64(rows, "id"));
@@ -170,11 +198,17 @@ static err_t pass_cancellations(struct daemon *d)
 static err_t renew(struct daemon *d)
 {
 	d->renewed_ms = monotonic_ms();
-	for (size_t i = 0; i < d->children.count; i++) /* no run has the id 0 of a poll */
+	if (db_prefer(d->db))
+		log_info("back to the database at %s", db_host(d->db));
+	for (size_t i = 0; i < d->children.count; i++) { /* no run has the id 0 of a poll */
+		struct child *child = &d->children.items[i];
+		int64_t asked_ms = monotonic_ms(), renewed = 0;
 		ERR_TRY(db_exec(d->db, Q_LEASE_RENEW,
-			DB_ARGS(db_i64(LEASE_S), db_i64(d->children.items[i].run_id),
-				db_i64(d->children.items[i].fence)),
-			NULL));
+			DB_ARGS(db_i64(LEASE_S), db_i64(child->run_id), db_i64(child->fence)),
+			&renewed));
+		if (renewed)
+			lease_note_renewed(&child->lease, asked_ms);
+	}
 	return db_exec(d->db, Q_WORKER_SEEN, DB_ARGS(db_str(d->options->worker)), NULL);
 }
 
@@ -194,19 +228,6 @@ static err_t reap_leases(struct daemon *d)
 		d->hungry = true;
 	}
 	return budget_sweep(d->db);
-}
-
-/* What Jira's webhooks missed is looked for by a child: the parent calls nothing outside. */
-static void reconcile(struct daemon *d)
-{
-	int64_t every_ms = settings_int(d->options->set, S_AIRUNNER_RECONCILE_S) * 1000;
-	if (every_ms <= 0 || d->options->once || stopping || children_reconciling(&d->children) ||
-		(d->reconciled_ms && monotonic_ms() - d->reconciled_ms < every_ms))
-		return;
-	d->reconciled_ms = monotonic_ms();
-	err_t e = children_start_reconcile(&d->children, d->options);
-	if (e)
-		log_error("the reconciling poll cannot be started: %s", err_text(e));
 }
 
 static void tell_systemd(struct daemon *d)
@@ -237,17 +258,20 @@ static err_t tick(struct daemon *d)
 {
 	int64_t now = monotonic_ms();
 	ERR_TRY(bury(d));
+	if (d->unsure)
+		ERR_TRY(take_up(d));
 	if (reload)
 		ERR_TRY(reload_repos(d));
 	ERR_TRY(pass_cancellations(d));
-	if (now - d->renewed_ms >= RENEW_MS)
+	if (now - d->renewed_ms >= FAULT_MS("renew", RENEW_MS))
 		ERR_TRY(renew(d));
 	if (now - d->reaped_ms >= REAP_MS)
 		ERR_TRY(reap_leases(d));
 	if (!stopping && (d->hungry || now - d->polled_ms >=
-					       settings_int(d->options->set, S_AIRUNNER_POLL_MS)))
+					       settings_int(d->options->set, S_AIRUNNER_POLL_MS))) {
 		ERR_TRY(claim_all(d));
-	reconcile(d);
+		ERR_TRY(helpers_start(&d->helpers, d->db, d->options, &d->children));
+	}
 	tell_systemd(d);
 	return NULL;
 }
@@ -263,11 +287,16 @@ static void wait_a_tick(struct daemon *d)
 
 static void database_trouble(struct daemon *d, err_t e)
 {
+	bool lost = err_code(e) == ERR_DB_AWAY || err_code(e) == ERR_DB_UNSURE;
 	log_error("%s", err_text(e));
-	usleep(AWAY_MS * 1000);
-	e = db_reconnect(d->db);
+	d->unsure = true;
+	e = lost ? db_reconnect(d->db) : e;
+	if (e) { /* no host is ready, or the trouble is another */
+		usleep(AWAY_MS * 1000);
+		e = db_reconnect(d->db);
+	}
 	if (!e)
-		log_info("the database is back");
+		log_info("the database is back%s%s", *db_host(d->db) ? " at " : "", db_host(d->db));
 }
 
 static bool finished(const struct daemon *d)
@@ -334,5 +363,5 @@ int daemon_run(const struct daemon_options *options)
 	poke_close(options->set, d.poke_fd);
 	children_release(&d.children);
 	db_close(d.db);
-	return 0;
+	return d.refused ? 1 : 0;
 }

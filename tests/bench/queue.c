@@ -96,7 +96,7 @@ static void waiting_worker(int out)
 	for (struct pollfd poke = {.fd = fd, .events = POLLIN}; poll(&poke, 1, WAIT_MS) > 0;) {
 		struct run run AUTO(run_release) = {0};
 		poke_drain(fd);
-		must(queue_refresh(db), "refresh");
+		must(queue_look(db), "refresh");
 		must(run_claim(db, set, "bench", &run), "claim");
 		if (!run.id)
 			continue;

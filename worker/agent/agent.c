@@ -22,6 +22,7 @@ static void agent_release(struct agent *a)
 	conversation_release(&a->conv);
 	llm_release(&a->llm);
 	path_close(&a->env.root_fd);
+	path_close(&a->env.output_fd);
 }
 
 static void note_end(struct agent *a)
@@ -33,6 +34,25 @@ static void note_end(struct agent *a)
 	json_object_set_new(edit, "question", r->question ? text_json(r->question) : json_null());
 }
 
+void agent_count(struct agent *a, const struct llm_answer *answer)
+{
+	a->spent.turns++;
+	a->spent.usd_micro += answer->cost_known ? answer->cost_usd_micro : 0;
+}
+
+/* What the model is told beside its results: limits that come near, trouble, the end of its
+ * context. */
+static err_t add_notices(struct agent *a, const struct spent *before,
+	const struct llm_answer *answer, struct speech *speech)
+{
+	json_auto_t *notice = json_object();
+	a->spent.ms = monotonic_ms() - a->ctx->started_ms;
+	if (limits_notice(&a->limits, before, &a->spent, notice))
+		ERR_TRY(speech_nudge(speech, a, json_incref(notice)));
+	ERR_TRY(agent_discipline(a, speech));
+	return agent_compact(a, &answer->usage, speech);
+}
+
 static err_t turn(struct agent *a)
 {
 	AUTO(llm_answer_release)
@@ -40,14 +60,13 @@ static err_t turn(struct agent *a)
 	AUTO(speech_release) struct speech speech = {0};
 	struct spent before = a->spent;
 	ERR_TRY(agent_ask(a, &answer));
-	a->spent.turns++;
-	a->spent.usd_micro += answer.cost_known ? answer.cost_usd_micro : 0;
+	agent_count(a, &answer);
+	a->outputs = 0;
 	ERR_TRY(agent_on_answer(a, &answer, &speech));
-	json_auto_t *notice = json_object();
-	if (limits_notice(&a->limits, &before, &a->spent, notice) && !a->ended)
-		ERR_TRY(speech_nudge(&speech, a, json_incref(notice)));
 	if (a->ended)
 		note_end(a);
+	else if (speech.count > 0)
+		ERR_TRY(add_notices(a, &before, &answer, &speech));
 	if (speech.count > 0)
 		ERR_TRY(agent_say(a, &speech));
 	FAULT_POINT("tools.stored");
@@ -68,7 +87,7 @@ static err_t work(struct agent *a, const char *text)
 {
 	ERR_TRY(agent_open(a, text));
 	while (!a->ended)
-		ERR_TRY(turn(a));
+		ERR_TRY(agent_switch_waits(a) ? agent_switch_now(a) : turn(a));
 	a->result->end = how_it_ended(a);
 	return NULL;
 }
@@ -79,7 +98,7 @@ err_t agent_work(struct run_ctx *ctx, const char *text, struct agent_result *ret
 	AUTO(agent_release)
 	struct agent a = {.ctx = ctx,
 		.result = ret_result,
-		.env = {.ctx = ctx, .root_fd = -1},
+		.env = {.ctx = ctx, .root_fd = -1, .output_fd = -1},
 		.max_output = LLM_MAX_OUTPUT};
 	return work(&a, text);
 }

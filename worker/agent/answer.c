@@ -4,7 +4,7 @@
  */
 #include "worker/agent/agent_private.h"
 
-#define IN_A_ROW 3 /* answers without a tool call, or pauses, before the run ends */
+#define IN_A_ROW 3 /* pauses before the run ends */
 
 static err_t on_cut(struct agent *a, struct speech *speech)
 {
@@ -20,9 +20,7 @@ static err_t on_cut(struct agent *a, struct speech *speech)
 
 static err_t on_silence(struct agent *a, struct speech *speech)
 {
-	if (++a->silent >= IN_A_ROW)
-		return err_new(ERR_LLM_ANSWER,
-			"the model answered %d times in a row without calling a tool", a->silent);
+	watch_silence(&a->watch);
 	return speech_nudge(speech, a, json_pack("{s:b}", "no_call", true));
 }
 
@@ -33,9 +31,7 @@ err_t agent_on_answer(struct agent *a, const struct llm_answer *answer, struct s
 		return err_new(ERR_LLM_ANSWER, "the model refuses this task%s%s",
 			*answer->detail ? ": " : "", answer->detail);
 	case LLM_STOP_CONTEXT:
-		return err_new(ERR_LIMIT,
-			"the conversation no longer fits the model's context of %lld tokens",
-			(long long)a->llm.profile.context);
+		return agent_context_full(a);
 	case LLM_STOP_OUTPUT:
 		return on_cut(a, speech);
 	case LLM_STOP_PAUSE: /* to be sent back as it is */
@@ -49,7 +45,6 @@ err_t agent_on_answer(struct agent *a, const struct llm_answer *answer, struct s
 	a->cut = a->paused = 0;
 	if (answer->calls.count == 0)
 		return on_silence(a, speech);
-	a->silent = 0;
 	for (size_t i = 0; a->interrupted && i < answer->calls.count; i++)
 		speech_add(speech, answer->calls.items[i].id, AGENT_NOT_RUN, true);
 	return a->interrupted ? NULL : agent_run_tools(a, &answer->calls, speech);

@@ -25,7 +25,7 @@ json_t *agent_notes(struct agent *a)
 	return run_state_get(a->ctx, "edit");
 }
 
-static err_t store_notes(struct agent *a)
+err_t agent_store_notes(struct agent *a)
 {
 	struct run_ctx *ctx = a->ctx;
 	autofree char *text = json_dumps(agent_notes(a), JSON_COMPACT);
@@ -37,26 +37,36 @@ static err_t store_notes(struct agent *a)
 
 err_t agent_say(struct agent *a, const struct speech *speech)
 {
-	ERR_TRY(db_begin(a->ctx->db));
-	err_t e = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
-	if (!e)
-		e = store_notes(a);
-	if (!e)
-		return db_commit(a->ctx->db);
-	db_rollback(a->ctx->db);
-	return e;
+	agent_note_watch(a);
+	size_t said = a->conv.count;
+	json_auto_t *recorded = json_incref(json_object_get(agent_notes(a), "recorded_tree"));
+	struct db_try t = {0};
+	while (db_try(a->ctx->db, &t)) {
+		conversation_unsay(&a->conv, said);
+		if (recorded) /* a try that was rolled back recorded nothing */
+			json_object_set(agent_notes(a), "recorded_tree", recorded);
+		else
+			json_object_del(agent_notes(a), "recorded_tree");
+		t.error = conversation_say(
+			a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
+		if (!t.error)
+			t.error = agent_store_change(a);
+		if (!t.error)
+			t.error = agent_store_notes(a);
+	}
+	return t.error;
 }
 
 /* ---- the beginning ---- */
 
-static err_t make_prefix(struct agent *a, struct buf *out)
+err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out)
 {
 	AUTO(buf_release) struct buf system = BUF(PREFIX_MAX);
 	json_auto_t *nothing = json_object();
 	ERR_TRY(template_render(a->ctx->set, "prompts/system.md", nothing, &system));
 	size_t count;
 	autofree struct llm_tool *tools = tools_definitions(&count);
-	return llm_prefix(&a->llm, system.data, tools, count, out);
+	return llm_prefix(llm, system.data, tools, count, out);
 }
 
 /* Was this round's text said already, before the worker was interrupted? */
@@ -66,23 +76,39 @@ static bool is_said(const struct agent *a)
 	       run_state_i64(a->ctx, "edit.round") == a->ctx->heal_round;
 }
 
-/* Heal rounds and resumed steps go on with the conversation; another model or prompt begins one. */
+/* Heal rounds and resumed steps go on with the conversation; other prompts or tools begin one. */
 static err_t open_conversation(struct agent *a)
 {
 	AUTO(buf_release) struct buf prefix = BUF(PREFIX_MAX * 2);
-	ERR_TRY(make_prefix(a, &prefix));
+	ERR_TRY(agent_prefix(a, &a->llm, &prefix));
 	int64_t conv = run_state_i64(a->ctx, "edit.conv");
 	err_t e = conv ? conversation_load(a->ctx, &a->llm, (int)conv, &prefix, &a->conv)
 		       : err_new(ERR_NOT_FOUND, "a new attempt");
+	if (!e)
+		a->cache = (struct cache_watch){.prompt = a->conv.last_prompt,
+			.asked_ms = a->conv.last_ms,
+			.told = (unsigned)run_state_i64(a->ctx, "edit.cache_told")};
 	if (err_code(e) != ERR_NOT_FOUND)
 		return e;
-	json_object_del(agent_notes(a), "said");
-	if (conv && a->ctx->heal_round == 0) /* with its words the new one's work begins anew too */
-		ERR_TRY(work_tree_restore(
-			a->ctx->tree, run_state_str(a->ctx, "checkout.base_tree")));
+	if (conv) {
+		ERR_TRY(conversation_load(a->ctx, &a->llm, (int)conv, NULL, &a->conv));
+		return agent_switch(a, &(struct agent_switch){.reason = SWITCH_PROMPT});
+	}
 	ERR_TRY(conversation_begin(a->ctx, &a->llm, &prefix, &a->conv));
 	FAULT_POINT("conversation.begun");
 	return NULL;
+}
+
+void agent_note_said(struct agent *a, const struct conversation *conv, const char *model)
+{
+	json_t *edit = agent_notes(a);
+	json_object_set_new(edit, "conv", json_integer(conv->conv));
+	json_object_set_new(edit, "model", json_string(model));
+	json_object_set_new(edit, "round", json_integer(a->ctx->heal_round));
+	json_object_set_new(edit, "said", json_integer(conv->next_seq));
+	json_object_set_new(edit, "start_tree", json_string(a->start_tree));
+	json_object_set_new(edit, "from_tree", json_string(a->result->tree));
+	json_object_set_new(edit, "ended", json_false());
 }
 
 /* The round's text, after results for calls that the last round left open. */
@@ -94,12 +120,10 @@ static err_t say_text(struct agent *a, const char *text)
 	for (size_t i = 0; i < open.count; i++)
 		speech_add(&speech, open.items[i].id, AGENT_NOT_RUN, true);
 	speech_add(&speech, NULL, text, false);
-	json_t *edit = agent_notes(a);
-	json_object_set_new(edit, "conv", json_integer(a->conv.conv));
-	json_object_set_new(edit, "round", json_integer(a->ctx->heal_round));
-	json_object_set_new(edit, "said", json_integer(a->conv.next_seq));
-	json_object_set_new(edit, "start_tree", json_string(a->start_tree));
-	json_object_set_new(edit, "ended", json_false());
+	a->watch = (struct watch){0};
+	a->asked_to_verify = false;
+	memcpy(a->verified_tree, a->start_tree, sizeof a->verified_tree);
+	agent_note_said(a, &a->conv, a->llm.profile.model);
 	ERR_TRY(agent_say(a, &speech));
 	FAULT_POINT("conversation.said");
 	return NULL;
@@ -120,9 +144,11 @@ static err_t answer_again(struct agent *a)
 	a->interrupted = true;
 	ERR_TRY(agent_on_answer(a, &answer, &speech));
 	a->interrupted = false;
-	return speech.count == 0
-		       ? NULL
-		       : conversation_say(a->ctx, &a->llm, &a->conv, speech.parts, speech.count);
+	if (speech.count == 0)
+		return NULL;
+	ERR_TRY(agent_discipline(a, &speech));
+	ERR_TRY(conversation_tree(a->ctx, &a->conv, a->result->tree)); /* what it did is undone */
+	return agent_say(a, &speech);
 }
 
 static char *noted(struct agent *a, const char *member)
@@ -139,13 +165,37 @@ static err_t go_on(struct agent *a)
 		a->result->question = noted(a, "question");
 		return NULL;
 	}
-	return conversation_ends_with_answer(&a->conv) ? answer_again(a) : NULL;
+	if (agent_switch_waits(a) || !conversation_ends_with_answer(&a->conv))
+		return NULL;
+	return answer_again(a);
+}
+
+err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_llm)
+{
+	ERR_TRY(llm_open(a->ctx->set, model, ret_llm));
+	snprintf(ret_llm->cache_key, sizeof ret_llm->cache_key, "airunner-run-%lld",
+		(long long)a->ctx->run.id);
+	return NULL;
+}
+
+/* The conversation's model, while the settings still know it; at first the one that edits. */
+static const char *model_of(struct agent *a)
+{
+	const struct settings *set = a->ctx->set;
+	const char *noted = run_state_str(a->ctx, "edit.model");
+	if (noted && strcmp(noted, settings_str(set, S_OPENAI_MODEL)) == 0)
+		return noted;
+	return settings_str(set, S_ANTHROPIC_MODEL);
 }
 
 err_t agent_open(struct agent *a, const char *text)
 {
 	const struct settings *set = a->ctx->set;
-	ERR_TRY(llm_open(set, settings_str(set, S_ANTHROPIC_MODEL), &a->llm));
+	a->text = text;
+	ERR_TRY(agent_llm_open(a, model_of(a), &a->llm));
+	const char *effort = run_state_str(a->ctx, "edit.effort");
+	if (effort) /* raised when the model did not get on */
+		snprintf(a->llm.profile.effort, sizeof a->llm.profile.effort, "%s", effort);
 	if (!a->llm.profile.price_count && a->ctx->heal_round == 0)
 		ERR_TRY(journal_event(a->ctx, EVENT_INFO, NULL,
 			"The price of %s is not known (models.json): its tokens are counted "
@@ -158,12 +208,13 @@ err_t agent_open(struct agent *a, const char *text)
 	a->env.root_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (a->env.root_fd < 0)
 		return err_errno("work tree %s", top);
-	ERR_TRY(open_conversation(a));
 	ERR_TRY(agent_snapshot(a));
 	memcpy(a->start_tree, a->result->tree, sizeof a->start_tree);
-	if (!is_said(a))
-		return say_text(a, text);
-	const char *start = run_state_str(a->ctx, "edit.start_tree");
-	snprintf(a->start_tree, sizeof a->start_tree, "%s", start ? start : "");
-	return go_on(a);
+	const char *start = is_said(a) ? run_state_str(a->ctx, "edit.start_tree") : NULL;
+	if (start)
+		snprintf(a->start_tree, sizeof a->start_tree, "%s", start);
+	agent_read_watch(a);
+	ERR_TRY(agent_open_outputs(a));
+	ERR_TRY(open_conversation(a));
+	return is_said(a) ? go_on(a) : say_text(a, text);
 }

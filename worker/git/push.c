@@ -12,6 +12,7 @@
 #include "worker/fault.h"
 #include "worker/git/remote.h"
 
+#define LOOKS 2
 #define TEMP_REF "refs/airunner/push-"
 
 /* Id of a full ref or of a commit that is given as such. */
@@ -50,7 +51,7 @@ static err_t check_expected(const struct push_ref *ref, const git_oid *there)
 		return err_new(ERR_PUSH_REFUSED,
 			"%s is gone at the remote since this run began: retry the run",
 			ref->remote_ref);
-	return err_new(ERR_PUSH_REFUSED,
+	return err_new(ERR_CONFLICT,
 		"%s was moved to %.10s at the remote since this run began: retry the run",
 		ref->remote_ref, now);
 }
@@ -81,7 +82,7 @@ static err_t upload(struct remote *remote, const char *local, const char *remote
 	git_strarray specs = {.strings = &spec, .count = 1};
 	int rc = git_remote_upload(remote->handle, &specs, &options);
 	if (rc == GIT_ENONFASTFORWARD)
-		return err_new(ERR_PUSH_REFUSED,
+		return err_new(ERR_CONFLICT,
 			"%s has commits at the remote that this work was not made on: retry the "
 			"run",
 			remote_ref);
@@ -116,17 +117,46 @@ static err_t upload_commit(struct remote *remote, const git_oid *id, const char 
 	return e ? err_new(kept.code, "%s", kept.text) : NULL;
 }
 
+/* Connects; *ret_id is what is to be there, *ret_there what is. */
+static err_t look(
+	struct remote *remote, const struct push_ref *ref, git_oid *ret_id, git_oid *ret_there)
+{
+	ERR_TRY(remote_open(remote->store, remote));
+	ERR_TRY(resolve(remote->store, ref->source, ret_id));
+	int rc = git_remote_connect(
+		remote->handle, GIT_DIRECTION_PUSH, &remote->callbacks, NULL, NULL);
+	if (rc < 0)
+		return remote_error(remote, rc, "push to");
+	return advertised(remote, ref->remote_ref, ret_there);
+}
+
+/* Servers refuse in many words, also a ref that is there already or is just being made, by a try of
+ * ours whose connection was lost: what the ref is now tells. */
+static err_t after_refusal(
+	struct store *store, const struct push_ref *ref, const struct err *refused)
+{
+	for (int n = 0; n < LOOKS; n++) {
+		AUTO(remote_close) struct remote remote = {.store = store};
+		git_oid id, there;
+		err_t e = n ? http_wait(http_retry_wait_ms(store->set, NULL, 0), store->alive,
+				      store->alive_arg)
+			    : NULL;
+		if (!e)
+			e = look(&remote, ref, &id, &there);
+		if (e)
+			break;
+		if (git_oid_equal(&there, &id))
+			return NULL;
+		ERR_TRY(check_expected(ref, &there));
+	}
+	return err_new(refused->code, "%s", refused->text);
+}
+
 static err_t push_one(struct store *store, const struct push_ref *ref)
 {
-	AUTO(remote_close) struct remote remote;
+	AUTO(remote_close) struct remote remote = {.store = store};
 	git_oid id, there;
-	ERR_TRY(remote_open(store, &remote));
-	ERR_TRY(resolve(store, ref->source, &id));
-	int rc = git_remote_connect(
-		remote.handle, GIT_DIRECTION_PUSH, &remote.callbacks, NULL, NULL);
-	if (rc < 0)
-		return remote_error(&remote, rc, "push to");
-	ERR_TRY(advertised(&remote, ref->remote_ref, &there));
+	ERR_TRY(look(&remote, ref, &id, &there));
 	if (git_oid_equal(&there, &id))
 		return NULL; /* pushed before this run was interrupted */
 	ERR_TRY(check_expected(ref, &there));
@@ -144,6 +174,10 @@ err_t store_push(struct store *store, const struct push_ref *refs, size_t count)
 		do /* again is harmless: a ref that arrived counts as pushed */
 			e = push_one(store, &refs[i]);
 		while (remote_again(store, n++, &e));
+		if (err_code(e) != ERR_PUSH_REFUSED)
+			continue;
+		struct err refused = *e; /* looking may make other errors */
+		e = after_refusal(store, &refs[i], &refused);
 	}
 	return e;
 }

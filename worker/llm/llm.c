@@ -5,30 +5,34 @@
 #include "worker/llm/llm.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "worker/llm/anthropic.h"
+#include "worker/llm/openai.h"
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
 
-static const struct llm_provider *const providers[] = {&anthropic_provider};
+static const struct llm_provider *const providers[] = {
+	&anthropic_provider, &openai_responses_provider};
 
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm)
 {
 	struct llm llm = {.set = set};
 	ERR_TRY(profile_load(set, model, &llm.profile));
-	for (size_t i = 0; i < ARRAY_LEN(providers); i++)
-		if (strcmp(providers[i]->name, llm.profile.provider) == 0)
-			llm.provider = providers[i];
-	if (!llm.provider) {
-		err_t e = err_new(ERR_CONFIG, "model %s: provider \"%s\" is not supported", model,
-			llm.profile.provider);
-		profile_release(&llm.profile);
-		return e;
+	err_t e = endpoint_of(set, &llm.profile, &llm.at);
+	if (e) {
+		llm_release(&llm);
+		return err_in(e, "model %s", model);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(providers); i++)
+		if (strcmp(providers[i]->api, llm.at.api) == 0)
+			llm.provider = providers[i];
+	if (!llm.provider)
+		abort(); /* endpoint_of() lets only these through */
 	*ret_llm = llm;
 	return NULL;
 }
@@ -36,6 +40,12 @@ err_t llm_open(const struct settings *set, const char *model, struct llm *ret_ll
 void llm_release(struct llm *llm)
 {
 	profile_release(&llm->profile);
+	endpoint_release(&llm->at);
+}
+
+bool llm_is_usable(const struct llm *llm)
+{
+	return endpoint_is_usable(&llm->at);
 }
 
 void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, const char *raw)
@@ -194,7 +204,8 @@ static void finish_answer(
 	a->tries = tries;
 	char day[11];
 	profile_today(day);
-	a->cost_known = profile_cost(&llm->profile, &a->usage, day, &a->cost_usd_micro);
+	a->cost_known = a->usage.is_known &&
+			profile_cost(&llm->profile, &a->usage, day, &a->cost_usd_micro);
 	log_trace("llm",
 		"%s: %lld fresh, %lld written (5m), %lld written (1h), %lld read, %lld output "
 		"(%lld thinking) tokens, %s, %lld ms, %s",

@@ -11,6 +11,7 @@
 
 #include "lib/buf.h"
 #include "worker/http.h"
+#include "worker/llm/endpoint.h"
 #include "worker/llm/profile.h"
 
 /** Why an answer ended. */
@@ -104,10 +105,14 @@ struct llm {
 	const struct settings *set;
 	const struct llm_provider *provider;
 	struct profile profile;
+	struct endpoint at;
+	enum llm_purpose purpose; /* the caller's to set before llm_prefix() */
+	char cache_key[64]; /* the same for a whole conversation; "" for none. The caller's to set
+			     */
 };
 
 struct llm_provider {
-	const char *name;
+	const char *api; /* the interface's name in models.json */
 	const char *answer_open,
 		*answer_close; /* around the kept blocks of an answer, joined by commas */
 	err_t (*prefix)(const struct llm *llm, const char *system, const struct llm_tool *tools,
@@ -144,6 +149,9 @@ struct llm_answer {
 /** @return ERR_CONFIG (no such provider, models.json) */
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm);
 void llm_release(struct llm *llm);
+
+/** Is its provider configured: a key, or an address that needs none? */
+bool llm_is_usable(const struct llm *llm);
 
 /**
  * What stands before the messages: model, thinking, tools, system text. The same bytes for the

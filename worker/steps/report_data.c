@@ -24,6 +24,7 @@ static const struct {
 	{ERR_LIMIT, "limit"},
 	{ERR_CHECKS, "checks"},
 	{ERR_PUSH_REFUSED, "push"},
+	{ERR_MERGE, "merge"},
 	{ERR_UNAUTHORIZED, "access"},
 	{ERR_FORBIDDEN, "access"},
 	{ERR_NOT_FOUND, "access"},
@@ -34,6 +35,7 @@ static const struct {
 	{ERR_NETWORK, "outside"},
 	{ERR_OUTSIDE, "outside"},
 	{ERR_RATE, "outside"},
+	{ERR_SPENT, "access"},
 	{ERR_OUTSIDE_FINAL, "access"},
 	{ERR_LLM_ANSWER, "model"},
 };
