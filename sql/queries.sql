@@ -707,3 +707,12 @@ SELECT DATE_FORMAT(IFNULL(started_at, created_at), '%Y-%m-%dT%H:%i:%s.%fZ') AS s
 	issue_type, model, input_tokens, output_tokens, thinking_tokens, cached_tokens, cost_usd_micro, cost_known,
 	turns, attempt, crashes, pr_url, branch
 FROM runs WHERE id = ?;
+
+-- What each model of a run did and cost, in the order in which they came in. cost_known: each of its answers has a cost.
+-- name: run_models
+-- in: run_id
+-- out: model, turns, fresh, written, cached, output, thinking, cost_usd_micro, cost_known
+SELECT model, COUNT(*) AS turns, SUM(fresh_tokens) AS fresh, SUM(written_tokens) AS written, SUM(read_tokens) AS cached,
+	SUM(output_tokens) AS output, SUM(thinking_tokens) AS thinking, IFNULL(SUM(cost_usd_micro), 0) AS cost_usd_micro,
+	COUNT(cost_usd_micro) = COUNT(*) AS cost_known
+FROM run_messages WHERE run_id = ? AND role = 'assistant' GROUP BY model ORDER BY MIN(conv), model;
