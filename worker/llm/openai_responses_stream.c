@@ -9,6 +9,7 @@
 
 #include "lib/mem.h"
 #include "worker/llm/openai.h"
+#include "worker/llm/raw.h"
 #include "worker/sse.h"
 
 #define MAX_EVENT (8u << 20)
@@ -73,20 +74,24 @@ static void read_content(struct responses_stream *s, const json_t *item, struct 
 	}
 }
 
-static err_t give_item(struct responses_stream *s, const json_t *item)
+/* @param bytes  the item's own, which are what goes back */
+static err_t give_item(struct responses_stream *s, const json_t *item, struct raw bytes)
 {
 	AUTO(buf_release) struct buf text = BUF(MAX_EVENT);
 	const char *type = openai_str(item, "type");
-	autofree char *json = json_dumps(item, JSON_COMPACT);
-	if (!json_is_object(item) || !type || !json)
+	if (!json_is_object(item) || !type || !bytes.data)
 		return err_new(ERR_OUTSIDE, "an item of the answer is no object with a type");
+	autofree char *json = xstrndup(bytes.data, bytes.len);
 	struct llm_event event = {.type = LLM_EVENT_BLOCK, .json = json};
 	if (is(type, "message")) {
 		read_content(s, item, &text);
 		event.text = text.len ? text.data : NULL;
 	}
 	if (is(type, "function_call")) {
-		const char *arguments = openai_str(item, "arguments");
+		const json_t *given = json_object_get(item, "arguments");
+		const char *arguments = json_string_value(given);
+		if (arguments && strlen(arguments) < json_string_length(given))
+			arguments = "null"; /* a NUL would hide what comes after it */
 		event.tool_id = openai_str(item, "call_id");
 		event.tool_name = openai_str(item, "name");
 		event.tool_input = arguments && *arguments ? arguments : "{}";
@@ -100,6 +105,11 @@ static err_t give_item(struct responses_stream *s, const json_t *item)
 
 /* ---- events ---- */
 
+static struct raw event_bytes(const struct responses_stream *s)
+{
+	return (struct raw){s->sse.data.data, s->sse.data.len};
+}
+
 static err_t on_begin(struct responses_stream *s, const json_t *event)
 {
 	(void)event;
@@ -111,8 +121,10 @@ static err_t on_begin(struct responses_stream *s, const json_t *event)
 
 static err_t on_item(struct responses_stream *s, const json_t *event)
 {
+	struct raw bytes = {0};
+	raw_member(event_bytes(s), "item", &bytes);
 	ERR_TRY(on_begin(s, event));
-	return give_item(s, json_object_get(event, "item"));
+	return give_item(s, json_object_get(event, "item"), bytes);
 }
 
 /* Why an answer ended, by our own words: what is stored must say it again. */
@@ -154,10 +166,15 @@ static err_t give_missed(struct responses_stream *s, const json_t *response)
 {
 	size_t i;
 	json_t *item;
+	struct raw whole = {0}, output = {0}, bytes = {0};
 	if (s->items > 0)
 		return NULL;
-	json_array_foreach (json_object_get(response, "output"), i, item)
-		ERR_TRY(give_item(s, item));
+	raw_member(event_bytes(s), "response", &whole);
+	raw_member(whole, "output", &output);
+	json_array_foreach (json_object_get(response, "output"), i, item) {
+		raw_item(output, i, &bytes);
+		ERR_TRY(give_item(s, item, bytes));
+	}
 	return NULL;
 }
 
@@ -221,7 +238,11 @@ static err_t take_event(struct responses_stream *s)
 	json_error_t error;
 	if (strcmp(s->sse.data.data, "[DONE]") == 0) /* some servers; the end was said before */
 		return NULL;
-	json_auto_t *event = json_loadb(s->sse.data.data, s->sse.data.len, JSON_ALLOW_NUL, &error);
+	const struct buf *data = &s->sse.data;
+	json_auto_t *event = json_loadb(data->data, data->len, JSON_ALLOW_NUL, &error);
+	if (!event) /* an integer beyond 64 bits is no reason to give up */
+		event = json_loadb(
+			data->data, data->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
 	const char *type = openai_str(event, "type");
 	if (!event)
 		return err_new(ERR_OUTSIDE, "an event that is not JSON: %s", error.text);
