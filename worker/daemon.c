@@ -14,6 +14,7 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "worker/budget.h"
 #include "worker/children.h"
 #include "worker/claim.h"
 #include "worker/fault.h"
@@ -231,7 +232,7 @@ static err_t reap_leases(struct daemon *d)
 			return e;
 		d->hungry = true;
 	}
-	return NULL;
+	return budget_sweep(d->db);
 }
 
 static void tell_systemd(struct daemon *d)

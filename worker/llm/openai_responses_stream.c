@@ -74,14 +74,14 @@ static void read_content(struct responses_stream *s, const json_t *item, struct 
 	}
 }
 
-/* @param bytes  the item's own, which are what goes back */
-static err_t give_item(struct responses_stream *s, const json_t *item, struct raw bytes)
+/* raw: the item in its own bytes, sent back as they are. */
+static err_t give_item(struct responses_stream *s, const json_t *item, struct raw raw)
 {
 	AUTO(buf_release) struct buf text = BUF(MAX_EVENT);
 	const char *type = openai_str(item, "type");
-	if (!json_is_object(item) || !type || !bytes.data)
+	if (!json_is_object(item) || !type)
 		return err_new(ERR_OUTSIDE, "an item of the answer is no object with a type");
-	autofree char *json = xstrndup(bytes.data, bytes.len);
+	autofree char *json = xstrndup(raw.data, raw.len);
 	struct llm_event event = {.type = LLM_EVENT_BLOCK, .json = json};
 	if (is(type, "message")) {
 		read_content(s, item, &text);
@@ -105,11 +105,6 @@ static err_t give_item(struct responses_stream *s, const json_t *item, struct ra
 
 /* ---- events ---- */
 
-static struct raw event_bytes(const struct responses_stream *s)
-{
-	return (struct raw){s->sse.data.data, s->sse.data.len};
-}
-
 static err_t on_begin(struct responses_stream *s, const json_t *event)
 {
 	(void)event;
@@ -119,12 +114,18 @@ static err_t on_begin(struct responses_stream *s, const json_t *event)
 	return s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BEGIN});
 }
 
+/* The event in its own bytes. */
+static struct raw whole(const struct responses_stream *s)
+{
+	return (struct raw){s->sse.data.data, s->sse.data.len};
+}
+
 static err_t on_item(struct responses_stream *s, const json_t *event)
 {
-	struct raw bytes = {0};
-	raw_member(event_bytes(s), "item", &bytes);
+	struct raw raw = {0};
 	ERR_TRY(on_begin(s, event));
-	return give_item(s, json_object_get(event, "item"), bytes);
+	raw_member(whole(s), "item", &raw);
+	return give_item(s, json_object_get(event, "item"), raw);
 }
 
 /* Why an answer ended, by our own words: what is stored must say it again. */
@@ -166,14 +167,14 @@ static err_t give_missed(struct responses_stream *s, const json_t *response)
 {
 	size_t i;
 	json_t *item;
-	struct raw whole = {0}, output = {0}, bytes = {0};
+	struct raw raw = {0}, list = {0}, inner = {0};
 	if (s->items > 0)
 		return NULL;
-	raw_member(event_bytes(s), "response", &whole);
-	raw_member(whole, "output", &output);
+	if (raw_member(whole(s), "response", &inner))
+		raw_member(inner, "output", &list);
 	json_array_foreach (json_object_get(response, "output"), i, item) {
-		raw_item(output, i, &bytes);
-		ERR_TRY(give_item(s, item, bytes));
+		raw_item(list, i, &raw);
+		ERR_TRY(give_item(s, item, raw));
 	}
 	return NULL;
 }
@@ -238,11 +239,7 @@ static err_t take_event(struct responses_stream *s)
 	json_error_t error;
 	if (strcmp(s->sse.data.data, "[DONE]") == 0) /* some servers; the end was said before */
 		return NULL;
-	const struct buf *data = &s->sse.data;
-	json_auto_t *event = json_loadb(data->data, data->len, JSON_ALLOW_NUL, &error);
-	if (!event) /* an integer beyond 64 bits is no reason to give up */
-		event = json_loadb(
-			data->data, data->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+	json_auto_t *event = json_loadb(s->sse.data.data, s->sse.data.len, JSON_ALLOW_NUL, &error);
 	const char *type = openai_str(event, "type");
 	if (!event)
 		return err_new(ERR_OUTSIDE, "an event that is not JSON: %s", error.text);
