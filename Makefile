@@ -44,7 +44,7 @@ SHARE := $(BUILD)/share/airunner
 .PHONY: all programs standin units share help
 all: programs standin
 programs: $(PROGRAMS) share
-standin: $(BUILD)/standin $(BUILD)/fault-proxy $(BUILD)/claimer
+standin: $(BUILD)/standin $(BUILD)/fault-proxy $(BUILD)/claimer $(BUILD)/race
 units: $(UNITS)
 
 # ---- generated ----
@@ -100,7 +100,7 @@ $(BUILD)/airunnerctl: $(call obj,worker/ctl.c) $(BUILD)/libworker.a $(BUILD)/lib
 $(BUILD)/standin: $(call obj,$(STANDIN_SRC)) $(BUILD)/libcommon.a
 	$(link)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd -lgit2 $(LIBS_COMMON)
-$(BUILD)/claimer: $(call obj,tests/fault/claimer.c) $(BUILD)/libworker.a $(BUILD)/libcommon.a
+$(BUILD)/claimer $(BUILD)/race: $(BUILD)/%: $(BUILD)/obj/tests/fault/%.o $(BUILD)/libworker.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_COMMON)
 $(BUILD)/fault-proxy: $(call obj,tests/fault/proxy.c tests/fault/pair.c)
