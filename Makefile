@@ -41,11 +41,12 @@ PROGRAMS := $(addprefix $(BUILD)/,airunner-webhook airunner-api airunner-dashboa
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 SHARE := $(BUILD)/share/airunner
 
-.PHONY: all programs standin units share help
+.PHONY: all programs standin units galera share help
 all: programs standin
 programs: $(PROGRAMS) share
-standin: $(BUILD)/standin
+standin: $(BUILD)/standin $(BUILD)/fault-proxy $(BUILD)/claimer $(BUILD)/race $(BUILD)/fault-clock.so
 units: $(UNITS)
+galera: $(BUILD)/galera/client
 
 # ---- generated ----
 $(BUILD)/gen/queries.h: sql/queries.sql sql/queries.awk
@@ -100,12 +101,25 @@ $(BUILD)/airunnerctl: $(call obj,worker/ctl.c) $(BUILD)/libworker.a $(BUILD)/lib
 $(BUILD)/standin: $(call obj,$(STANDIN_SRC)) $(BUILD)/libcommon.a
 	$(link)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd -lgit2 $(LIBS_COMMON)
+# Preloaded into programs with and without sanitizers: it has none itself.
+$(BUILD)/fault-clock.so: tests/fault/clock.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -o $@ $<
+$(BUILD)/claimer $(BUILD)/race: $(BUILD)/%: $(BUILD)/obj/tests/fault/%.o $(BUILD)/libworker.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_COMMON)
+$(BUILD)/fault-proxy: $(call obj,tests/fault/proxy.c tests/fault/pair.c)
+	$(link)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libunit.a $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcmocka $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
 $(BUILD)/bench/loop: $(call obj,tests/bench/loop.c) $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ -lcurl $(LIBS_COMMON)
+$(BUILD)/galera/%: $(BUILD)/obj/tests/galera/%.o $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
+	$(link)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libworker.a $(BUILD)/libcgi.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_CGI) $(LIBS_WORKER) $(LIBS_COMMON)
@@ -139,9 +153,9 @@ run: packages-run
 test: packages-test
 	@exec tests/run/as-user.sh node tests/runner.mjs $(T)
 
-# The long harnesses in full: every kill point of a run.
+# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks.
 soak: packages-test
-	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/90-kill-points)
+	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9)
 
 # BENCH=queue or BENCH=agent measures that alone.
 bench: packages-bench
@@ -158,7 +172,7 @@ help:
 	@echo 'make             build the programs into build/ (SAN=1: with sanitizers into build-san/; V=1 shows commands)'
 	@echo 'make run         everything on loopback, with stand-ins for services without keys; Ctrl-C stops it'
 	@echo 'make test        every test; T="unit/test_db e2e/10" chooses'
-	@echo 'make soak        the long harnesses in full (kill points)'
+	@echo 'make soak        the long harnesses in full (kill points, faults of network, database, disk, clocks, bursts)'
 	@echo 'make bench       figures of queue and agent beside BullMQ and a bare loop, < 10 minutes; BENCH=queue or agent chooses'
 	@echo 'make lint        format, rules of the house, length report, shellcheck'
 	@echo 'make fresh       both commands on a pristine Debian 12 root (needs root); transcript in build/fresh/'

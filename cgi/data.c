@@ -26,6 +26,17 @@ json_t *data_json(const struct db_rows *rows, const char *column)
 	return json ? json : json_null();
 }
 
+json_t *data_meta(const struct db_rows *rows, const char *column, const char *stage_column)
+{
+	json_t *meta = data_json(rows, column);
+	if (!json_is_object(meta)) {
+		json_decref(meta);
+		meta = json_object();
+	}
+	json_object_set_new(meta, "stage", data_text(rows, stage_column));
+	return meta;
+}
+
 double data_round(double value, int decimals)
 {
 	double scale = 1;

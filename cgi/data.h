@@ -26,6 +26,13 @@ err_t data_queue(struct db *db, json_t **ret_json);
 /** GET /api/runs/{id}. @return ERR_NOT_FOUND */
 err_t data_run(struct db *db, int64_t id, json_t **ret_json);
 
+/** A run's budgets by scope, {run, issue, repo, day: {spent_usd, estimated_usd, reserved_usd,
+ * cap_usd}} as far as there are any, and models[]: {model, calls, cost_usd, estimated_usd}. */
+err_t data_run_money(struct db *db, int64_t run_id, json_t **ret_json);
+
+/** Today's (UTC) budgets: all (the whole system's, null without a call), repos[]. */
+err_t data_day_money(struct db *db, json_t **ret_json);
+
 /** The workers seen in the last week: name, host, alive, running, capacity, … (an array). */
 err_t data_workers(struct db *db, json_t **ret_json);
 
@@ -41,6 +48,8 @@ json_t *data_text(const struct db_rows *rows, const char *column);
 json_t *data_int(const struct db_rows *rows, const char *column);
 json_t *data_time(const struct db_rows *rows, const char *column); /* whole seconds */
 json_t *data_json(const struct db_rows *rows, const char *column); /* text that holds JSON */
+/* an event's fields: an object that holds its stage too, where the Python system has it */
+json_t *data_meta(const struct db_rows *rows, const char *column, const char *stage_column);
 json_t *data_usd(int64_t usd_micro);
 double data_round(double value, int decimals);
 

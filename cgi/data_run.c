@@ -62,8 +62,9 @@ static err_t events_json(struct db *db, int64_t id, json_t *ret_events)
 		json_array_append_new(ret_events,
 			json_pack("{s:o s:o s:o s:o s:o}", "level", data_text(rows, "level"),
 				"stage", data_text(rows, "stage"), "message",
-				data_text(rows, "message"), "meta", data_json(rows, "meta"),
-				"timestamp", data_time(rows, "at")));
+				data_text(rows, "message"), "meta",
+				data_meta(rows, "meta", "stage"), "timestamp",
+				data_time(rows, "at")));
 	return NULL;
 }
 
@@ -89,11 +90,13 @@ err_t data_run(struct db *db, int64_t id, json_t **ret_json)
 	if (!db_rows_next(rows))
 		return err_new(ERR_NOT_FOUND, "there is no run %lld", (long long)id);
 	json_auto_t *run = run_json(rows);
-	json_t *events = json_array(), *steps = json_array();
+	json_t *events = json_array(), *steps = json_array(), *money = NULL;
 	json_object_set_new(run, "events", events);
 	json_object_set_new(run, "steps", steps);
 	ERR_TRY(events_json(db, id, events));
 	ERR_TRY(steps_json(db, id, steps));
+	ERR_TRY(data_run_money(db, id, &money));
+	json_object_set_new(run, "money", money);
 	*ret_json = json_incref(run);
 	return NULL;
 }

@@ -11,7 +11,7 @@ static json_t *event_json(const struct db_rows *rows, const char *const columns[
 		"stage", data_text(rows, columns[1]), "level", data_text(rows, columns[2]),
 		"timestamp", data_time(rows, columns[3]));
 	if (with_meta)
-		json_object_set_new(event, "meta", data_json(rows, columns[4]));
+		json_object_set_new(event, "meta", data_meta(rows, columns[4], columns[1]));
 	return event;
 }
 

@@ -8,10 +8,12 @@
  *   if (db_rows_next(rows)) issue = db_rows_str(rows, "issue_key");
  *   db_rows_free(rows);
  *
- * Errors: ERR_DB_AWAY (2002, 2006, 2013, 1053, 1317 …: reconnect by db_reconnect()), ERR_DB_UNSURE
- * (the same during COMMIT), ERR_DB_DUPLICATE (1062), ERR_DB_RETRY (1213, 1205, 1969 …; the
- * transaction is rolled back), ERR_DB else; the table is in lib/db.c. Isolation READ COMMITTED,
- * utf8mb4, time zone +00:00, strict SQL mode. No automatic reconnect.
+ * Errors: ERR_DB_AWAY (2002, 2006, 2013, 1053, 1317 …, or a node that takes no writes: reconnect by
+ * db_reconnect()), ERR_DB_UNSURE (the same during COMMIT), ERR_DB_DUPLICATE (1062), ERR_DB_RETRY
+ * (1213, 1205, 1969 …; the transaction is rolled back), ERR_DB else; the table is in
+ * lib/db_error.c. A statement outside a transaction that collides (1213) is done again here; a
+ * transaction, by its owner (struct db_try). Isolation READ COMMITTED, utf8mb4, time zone +00:00,
+ * strict SQL mode. No automatic reconnect.
  */
 #ifndef AIRUNNER_DB_H
 #define AIRUNNER_DB_H
@@ -53,14 +55,28 @@ static inline struct db_arg db_null(void)
 #define DB_ARGS(...) ((const struct db_arg[]){__VA_ARGS__, {.type = DB_END}})
 #define DB_NO_ARGS ((const struct db_arg[]){{.type = DB_END}})
 
-/** Connects with the settings AIRUNNER_DB_*. @return ERR_DB_AWAY, ERR_CONFIG (access denied,
- * unknown database) */
+/** Connects with the settings AIRUNNER_DB_*: to the socket, or to the first of AIRUNNER_DB_HOSTS
+ * that takes writes. @return ERR_DB_AWAY, ERR_CONFIG (access denied, unknown database) */
 err_t db_open(const struct settings *set, struct db **ret_db);
+
+/** The same for statements that may take hours (migrations). */
+err_t db_open_patient(const struct settings *set, struct db **ret_db);
 void db_close(struct db *db);
 void db_closep(struct db **db);
 
-/** Drops the connection and makes a new one; prepared statements are made anew when used. */
+/** Drops the connection and makes a new one, to the next host when the old one was lost; prepared
+ * statements are made anew when used. */
 err_t db_reconnect(struct db *db);
+
+/** The same, again and again for so long while no host answers. */
+err_t db_reconnect_within(struct db *db, int64_t patience_ms);
+
+/** Goes back to a host before the present one when that is ready again. Asked now and then, outside
+ * transactions; costs nothing while there is none to try. @return true when it went */
+bool db_prefer(struct db *db);
+
+/** Name of the host that the connection is to; "" with a socket. */
+const char *db_host(const struct db *db);
 
 /** Runs a statement without result set (or whose result is not wanted). ret_affected may be NULL.
  */
@@ -93,6 +109,21 @@ err_t db_begin(struct db *db);
 /** @return ERR_DB_UNSURE when the connection was lost meanwhile: re-read, never guess */
 err_t db_commit(struct db *db);
 void db_rollback(struct db *db); /* harmless without a transaction */
+
+/**
+ * A transaction that is done again when it collides with another's (1213; on a cluster also at
+ * COMMIT). The body must have no effect outside the database:
+ *
+ *   struct db_try t = {0};
+ *   while (db_try(db, &t))
+ *           t.error = move_rows(…);
+ *   return t.error;
+ */
+struct db_try {
+	err_t error; /* set by the body; in the end the transaction's */
+	int tries;
+};
+bool db_try(struct db *db, struct db_try *t);
 
 /** For migrations only: a script of several statements. */
 err_t db_script(struct db *db, const char *name, const char *sql);

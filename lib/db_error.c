@@ -27,6 +27,8 @@ static const struct {
 	{ER_TOO_MANY_USER_CONNECTIONS, ER_TOO_MANY_USER_CONNECTIONS, ERR_DB_AWAY},
 	{ER_WSREP_NOT_READY, ER_WSREP_NOT_READY, ERR_DB_AWAY},
 	{ER_OPTION_PREVENTS_STATEMENT, ER_OPTION_PREVENTS_STATEMENT, ERR_DB_AWAY}, /* read-only */
+	{ER_READ_ONLY_MODE, ER_READ_ONLY_MODE, ERR_DB_AWAY},
+	{ER_ERROR_DURING_COMMIT, ER_ERROR_DURING_COMMIT, ERR_DB_AWAY}, /* a node that left */
 	{ER_DISK_FULL, ER_DISK_FULL, ERR_DB_AWAY},
 	{ER_RECORD_FILE_FULL, ER_RECORD_FILE_FULL, ERR_DB_AWAY},
 	{ER_DUP_ENTRY, ER_DUP_ENTRY, ERR_DB_DUPLICATE},
@@ -50,6 +52,7 @@ err_t db_error(struct db *db, unsigned code, const char *where, const char *text
 {
 	enum err_code is = meaning(code);
 	db->lost |= is == ERR_DB_AWAY;
+	db->collided = code == ER_LOCK_DEADLOCK;
 	if (is == ERR_DB_RETRY) /* 1205 and 1969 roll back the statement only: a commit now would
 				   keep half a transaction */
 		mysql_rollback(db->conn);

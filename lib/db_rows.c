@@ -104,7 +104,8 @@ static err_t read_all(struct db *db, struct db_rows *rows, MYSQL_STMT *stmt)
 	}
 }
 
-err_t db_query(struct db *db, enum query q, const struct db_arg *args, struct db_rows **ret_rows)
+static err_t query_once(
+	struct db *db, enum query q, const struct db_arg *args, struct db_rows **ret_rows)
 {
 	MYSQL_STMT *stmt = NULL;
 	ERR_TRY(db_execute(db, q, args, &stmt));
@@ -124,6 +125,15 @@ err_t db_query(struct db *db, enum query q, const struct db_arg *args, struct db
 	}
 	*ret_rows = rows;
 	return NULL;
+}
+
+err_t db_query(struct db *db, enum query q, const struct db_arg *args, struct db_rows **ret_rows)
+{
+	for (int tries = 1;; tries++) {
+		err_t e = query_once(db, q, args, ret_rows);
+		if (!db_statement_again(db, e, tries))
+			return e;
+	}
 }
 
 bool db_rows_next(struct db_rows *rows)

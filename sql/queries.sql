@@ -13,7 +13,13 @@
 
 -- What each connection begins with.
 -- name: session_setup
-SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+SET time_zone = '+00:00', tx_isolation = 'READ-COMMITTED', wsrep_sync_wait = 7, innodb_lock_wait_timeout = 5, sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+
+-- Does this server take writes? A node of a Galera cluster does not while it is out of it.
+-- name: node_state
+-- out: ready
+SELECT @@global.read_only = 0 AND (@@wsrep_on = 0 OR (SELECT VARIABLE_VALUE
+	FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'WSREP_READY') = 'ON') AS ready;
 
 -- name: schema_table
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -47,6 +53,10 @@ SELECT RELEASE_LOCK(?) AS released;
 -- in: dedupe_key, has_identifier, issue_key, project_key, event, priority
 -- out: run_id, duplicate
 CALL intake(?, ?, ?, ?, ?, ?);
+
+-- name: database_now
+-- out: now_ms
+SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS INTEGER) AS now_ms;
 
 -- ============================== api and pages (cgi) ==============================
 
@@ -134,7 +144,9 @@ GROUP BY error_category ORDER BY runs DESC, error_category;
 -- name: queue_counts
 -- out: status, priority, repo_key, runs
 SELECT status, priority, project_key AS repo_key, COUNT(*) AS runs FROM runs
-WHERE status IN ('queued', 'running') GROUP BY status, priority, project_key ORDER BY project_key, priority;
+WHERE queued_issue IS NOT NULL GROUP BY status, priority, project_key
+UNION ALL SELECT status, priority, project_key, COUNT(*) FROM runs
+WHERE running_line IS NOT NULL GROUP BY status, priority, project_key ORDER BY repo_key, priority;
 
 -- name: run_full
 -- in: id
@@ -184,44 +196,34 @@ SELECT COUNT(*) AS runs FROM runs;
 SELECT w.name, w.host, w.pid, w.capacity, w.version, w.sandbox, UNIX_TIMESTAMP(w.started_at) AS started_at,
 	UNIX_TIMESTAMP(w.seen_at) AS seen_at, w.stopped_at IS NOT NULL AS stopped,
 	w.stopped_at IS NULL AND w.seen_at > NOW(3) - INTERVAL 60 SECOND AS alive,
-	(SELECT COUNT(*) FROM runs r WHERE r.locked_by = w.name AND r.status = 'running') AS running
+	(SELECT COUNT(*) FROM runs r WHERE r.running_line IS NOT NULL AND r.locked_by = w.name) AS running
 FROM workers w WHERE w.seen_at > NOW(3) - INTERVAL 7 DAY ORDER BY w.name;
 
 -- ============================== queue (worker/claim) ==============================
 
--- The first repository with a claimable run. One that another worker is claiming from is passed over.
--- name: claim_repo
--- out: id, head_run_id, max_running
-SELECT id, head_run_id, max_running FROM repos
-WHERE ready = 1 ORDER BY head_priority, head_position, last_claim_at, head_run_id
-LIMIT 1 FOR UPDATE SKIP LOCKED;
+-- The next run for this worker (only: this one, else NULL), claimed and committed; no row: none.
+-- mark: of the process, so that a claim whose answer was lost is found again (runs_of_worker).
+-- name: queue_claim
+-- in: worker, mark, lease_s, by_id_alone, only
+-- out: id, kind, issue_key, project_key, line, repo_id, fence, slot, attempt, crashes, priority
+CALL queue_claim(?, ?, ?, ?, ?);
 
--- USE_SMART_QUEUE=false: the oldest run of all repositories.
--- name: claim_repo_plain
--- out: id, head_run_id, max_running
-SELECT id, head_run_id, max_running FROM repos
-WHERE ready = 1 ORDER BY head_run_id LIMIT 1 FOR UPDATE SKIP LOCKED;
+-- Not fenced by cancel_at: a cancelled run is closed too. outcome: done, again, fenced.
+-- name: queue_close
+-- in: repo_id, status, reason, error_category, metrics, id, fence
+-- out: outcome
+CALL queue_close(?, ?, ?, ?, ?, ?, ?);
 
--- name: claim_candidate
--- in: id
--- out: id, fence, crashes, attempt
-SELECT id, fence, crashes, attempt FROM runs r
-WHERE r.id = ? AND r.status = 'queued' AND r.due_at <= NOW(3)
-	AND NOT EXISTS (SELECT 1 FROM runs busy WHERE busy.running_line = r.line)
-FOR UPDATE;
+-- outcome: done, again, cancelled, other (another run of the issue is queued), fenced.
+-- name: queue_requeue
+-- in: repo_id, wait_s, id, fence
+-- out: outcome
+CALL queue_requeue(?, ?, ?, ?);
 
--- name: claim_used_slots
--- in: repo_id
--- out: slot
-SELECT slot FROM runs WHERE repo_id = ? AND slot IS NOT NULL ORDER BY slot;
-
--- The UNIQUE keys (repo_id, slot) and (running_line) are what keeps the limits.
--- name: claim_take
--- in: slot, worker, lease_s, crashes, id, fence
-UPDATE runs SET status = 'running', slot = ?, running_line = line, queued_issue = NULL, locked_by = ?,
-	locked_at = NOW(3), lease_until = NOW(3) + INTERVAL ? SECOND, crashes = ?, fence = fence + 1,
-	started_at = IFNULL(started_at, NOW(3)), updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'queued';
+-- Heads of repositories whose runs became due, or whose lines became free elsewhere.
+-- name: queue_look
+-- out: heads
+CALL queue_look();
 
 -- A step of the last claim that began and did not end in order: the worker crashed in it.
 -- name: claim_open_step
@@ -229,18 +231,10 @@ WHERE id = ? AND fence = ? AND status = 'queued';
 -- out: step, ended
 SELECT step, ended_at IS NOT NULL AS ended FROM run_steps WHERE run_id = ? ORDER BY id DESC LIMIT 1;
 
--- name: claim_close_open_steps
--- in: run_id
-UPDATE run_steps SET ended_at = NOW(3), outcome = 'crashed' WHERE run_id = ? AND ended_at IS NULL;
-
 -- name: repo_lock
 -- in: id
 -- out: id, max_running
 SELECT id, max_running FROM repos WHERE id = ? FOR UPDATE;
-
--- name: repo_claimed
--- in: id
-UPDATE repos SET running = running + 1, last_claim_at = NOW(3) WHERE id = ?;
 
 -- name: repo_released
 -- in: id
@@ -249,12 +243,6 @@ UPDATE repos SET running = GREATEST(running - 1, 0) WHERE id = ?;
 -- name: repo_refresh_head
 -- in: id
 CALL refresh_head(?);
-
--- Repositories whose head is not claimable but which have queued runs (one became due, a line became free).
--- name: repos_to_refresh
--- out: id
-SELECT id FROM repos WHERE ready = 0 AND paused = 0 AND (max_running = 0 OR running < max_running)
-	AND EXISTS (SELECT 1 FROM runs WHERE runs.repo_id = repos.id AND runs.status = 'queued' AND runs.due_at <= NOW(3));
 
 -- name: repo_put
 -- in: address, max_running, plain_order
@@ -284,31 +272,17 @@ FROM runs WHERE id = ?;
 -- in: lease_s, id, fence
 UPDATE runs SET lease_until = NOW(3) + INTERVAL ? SECOND WHERE id = ? AND fence = ? AND status = 'running';
 
+-- Only running runs have a running_line: its index holds no others.
 -- name: leases_lost
 -- out: id, fence, repo_id
-SELECT id, fence, repo_id FROM runs WHERE status = 'running' AND lease_until < NOW(3) LIMIT 100;
+SELECT id, fence, repo_id FROM runs FORCE INDEX (one_line)
+WHERE running_line IS NOT NULL AND lease_until < NOW(3) LIMIT 100;
 
 -- name: runs_of_worker
--- in: worker
--- out: id, fence, repo_id, cancelled
-SELECT id, fence, repo_id, cancel_at IS NOT NULL AS cancelled FROM runs
-WHERE locked_by = ? AND status = 'running';
-
--- Not fenced by cancel_at: a cancelled run is closed too.
--- name: run_close
--- in: status, reason, error_category, metrics, id, fence
-UPDATE runs SET status = ?, reason = ?, error_category = ?, metrics = ?, slot = NULL, running_line = NULL,
-	lease_until = NULL, completed_at = NOW(3), updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running';
-
--- A cancelled run is closed instead (run_close). What a dead worker did not use is not counted as worked.
--- name: run_requeue
--- in: wait_s, id, fence
-UPDATE runs SET status = 'queued', queued_issue = issue_key, slot = NULL, running_line = NULL,
-	worked_ms = IF(worked_attempt = attempt, worked_ms, 0)
-		+ GREATEST(TIMESTAMPDIFF(MICROSECOND, IFNULL(locked_at, NOW(3)), LEAST(NOW(3), IFNULL(lease_until, NOW(3)))) DIV 1000, 0),
-	worked_attempt = attempt, lease_until = NULL, due_at = NOW(3) + INTERVAL ? SECOND, updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
+-- in: mark, worker
+-- out: id, fence, repo_id, cancelled, same_process
+SELECT id, fence, repo_id, cancel_at IS NOT NULL AS cancelled, claimed_as = ? AS same_process
+FROM runs FORCE INDEX (one_line) WHERE running_line IS NOT NULL AND locked_by = ?;
 
 -- What a run that gives way to a newer one of its issue has seen does not count as worked.
 -- name: run_forget_trigger
@@ -414,6 +388,16 @@ UPDATE runs SET crashes = 0 WHERE id = ? AND fence = ? AND status = 'running';
 REPLACE INTO artifacts (run_id, kind, name, part, bytes, content)
 SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running';
 
+-- name: artifacts_of_kind
+-- in: run_id, kind
+-- out: name, part, bytes, content
+SELECT name, part, bytes, content FROM artifacts WHERE run_id = ? AND kind = ? ORDER BY name, part, id;
+
+-- name: artifact_parts
+-- in: run_id, kind, name
+-- out: name, part, bytes, content
+SELECT name, part, bytes, content FROM artifacts WHERE run_id = ? AND kind = ? AND name = ? ORDER BY part;
+
 -- What a longer one of the same name left behind the last part.
 -- name: artifact_trim
 -- in: run_id, kind, name, parts, id, fence
@@ -445,8 +429,19 @@ SELECT IFNULL(MAX(conv), 0) AS conv FROM run_messages WHERE run_id = ?;
 
 -- name: conversation_messages
 -- in: run_id, conv
--- out: seq, role, content, stop_reason
-SELECT seq, role, content, stop_reason FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+-- out: seq, role, content, stop_reason, prompt_tokens, asked_at
+SELECT seq, role, content, stop_reason, IFNULL(fresh_tokens + written_tokens + read_tokens, 0) AS prompt_tokens,
+	CAST(UNIX_TIMESTAMP(at) * 1000 AS INTEGER) - IFNULL(latency_ms, 0) AS asked_at
+FROM run_messages WHERE run_id = ? AND conv = ? ORDER BY seq;
+
+-- How much of a run's prompts came from the cache, but for each conversation's first call.
+-- name: run_cache_share
+-- in: run_id
+-- out: from_cache, prompt
+SELECT IFNULL(SUM(m.read_tokens), 0) AS from_cache,
+	IFNULL(SUM(m.fresh_tokens + m.written_tokens + m.read_tokens), 0) AS prompt
+FROM run_messages m WHERE m.run_id = ? AND m.role = 'assistant' AND EXISTS (SELECT 1 FROM run_messages b
+	WHERE b.run_id = m.run_id AND b.conv = m.conv AND b.role = 'assistant' AND b.seq < m.seq);
 
 -- The work tree as the newest answer left it whose results were stored, in what was said after a message.
 -- name: conversation_tree
@@ -456,27 +451,35 @@ SELECT tree FROM run_messages WHERE run_id = ? AND conv = ? AND seq > ? AND tree
 	AND seq < (SELECT MAX(seq) FROM run_messages WHERE run_id = ? AND conv = ? AND role = 'user')
 ORDER BY seq DESC LIMIT 1;
 
+-- What airunnerctl replay reads of a run.
+-- name: replay_run
+-- in: id
+-- out: issue_key, status, repo_id
+SELECT issue_key, status, repo_id FROM runs WHERE id = ?;
+
+-- name: replay_messages
+-- in: run_id
+-- out: conv, seq, role, model, content, fresh_tokens, written_tokens, read_tokens, output_tokens, cost_usd_micro, tree
+SELECT conv, seq, role, model, content, fresh_tokens, written_tokens, read_tokens, output_tokens, cost_usd_micro, tree
+FROM run_messages WHERE run_id = ? AND role <> 'prefix' ORDER BY conv, seq;
+
+-- name: replay_steps
+-- in: run_id
+-- out: step, result
+SELECT step, result FROM run_steps
+WHERE run_id = ? AND step IN ('checkout', 'edit', 'commit') AND result IS NOT NULL ORDER BY id;
+
 -- FENCED
 -- name: message_add
 -- in: conv, seq, role, model, content, id, fence
 INSERT INTO run_messages (run_id, conv, seq, role, model, content)
 SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 
--- FENCED. An answer is kept, and its cost counted, even when the run was cancelled meanwhile.
--- name: answer_add
--- in: conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, latency_ms, id, fence
-INSERT INTO run_messages (run_id, conv, seq, role, model, content, stop_reason, request_id, fresh_tokens,
-	written_tokens, read_tokens, output_tokens, thinking_tokens, cost_usd_micro, latency_ms)
-SELECT id, ?, ?, 'assistant', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs
-WHERE id = ? AND fence = ? AND status = 'running';
-
--- FENCED. In the transaction of answer_add.
--- name: run_spend
--- in: cost_usd_micro, cost_known, model, input, output, thinking, cached, id, fence
-UPDATE runs SET turns = turns + 1, cost_usd_micro = cost_usd_micro + ?, cost_known = cost_known AND ?, model = ?,
-	input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, thinking_tokens = thinking_tokens + ?,
-	cached_tokens = cached_tokens + ?, updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running';
+-- ours 0: as FENCED. One transaction: the answer, the run's totals, the settled call (004_money.sql).
+-- name: answer_store
+-- in: id, fence, call_id, conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, tokens, latency_ms
+-- out: ours
+CALL answer_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- Of this attempt: a retry that continues counts its limits anew.
 -- name: run_spent
@@ -492,6 +495,53 @@ WHERE r.id = ?;
 -- in: tree, run_id, conv, seq, id, fence
 UPDATE run_messages SET tree = ? WHERE run_messages.run_id = ? AND conv = ? AND seq = ?
 	AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
+
+-- ============================== money (worker/budget) ==============================
+
+-- One transaction. Amounts are micro-dollars or, of a model without a price, tokens; a cap of 0 is none.
+-- name: money_reserve
+-- in: id, fence, conv, model, by_price, input_cost, output_price, wanted, least, day_cap, repo_cap, issue_cap, run_cap
+-- out: ours, call_id, granted, amount, lost, refused, only_reserved, needed, spent, reserved, renews
+CALL money_reserve(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- A call that brought no answer: state estimated or released.
+-- name: money_end
+-- in: id, fence, call_id, state, cost_usd_micro, tokens
+-- out: ours, charged
+CALL money_end(?, ?, ?, ?, ?, ?);
+
+-- Open calls of runs that no process works on any more.
+-- name: money_sweep
+-- out: swept
+CALL money_sweep();
+
+-- What a run and its scopes have spent, in the order of scopes; the day is the database's.
+-- name: money_of_run
+-- in: id, id, id, id
+-- out: scope, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, spent_tokens, cap
+SELECT scope, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, spent_tokens, cap FROM budgets
+WHERE (scope = 'day' AND name = CAST(UTC_DATE() AS CHAR) COLLATE utf8mb4_bin AND ? > 0)
+	OR (scope = 'repo' AND name = (SELECT CONCAT(repo_id, ' ', UTC_DATE()) FROM runs WHERE id = ?) COLLATE utf8mb4_bin)
+	OR (scope = 'issue' AND name = (SELECT issue_key FROM runs WHERE id = ?))
+	OR (scope = 'run' AND name = CAST(? AS CHAR) COLLATE utf8mb4_bin)
+ORDER BY scope;
+
+-- What the calls of a run cost, by model.
+-- name: money_by_model
+-- in: run_id
+-- out: model, calls, cost_usd_micro, estimated_usd_micro, open
+SELECT model, COUNT(*) AS calls, SUM(cost_usd_micro) AS cost_usd_micro,
+	SUM(IF(state = 'estimated', cost_usd_micro, 0)) AS estimated_usd_micro, SUM(state = 'open') AS open
+FROM llm_calls WHERE run_id = ? AND state <> 'released' GROUP BY model ORDER BY MIN(id);
+
+-- The day's budgets: the whole system's, then each repository's.
+-- name: money_of_day
+-- out: scope, address, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, cap, day
+SELECT b.scope, r.address, b.spent_usd_micro, b.estimated_usd_micro, b.reserved_usd_micro, b.cap, UTC_DATE() AS day
+FROM budgets b LEFT JOIN repos r ON b.scope = 'repo' AND r.id = CAST(b.name AS INT)
+WHERE (b.scope = 'day' AND b.name = CAST(UTC_DATE() AS CHAR) COLLATE utf8mb4_bin)
+	OR (b.scope = 'repo' AND b.name LIKE CONCAT('% ', UTC_DATE()))
+ORDER BY b.scope, r.address;
 
 -- ============================== checks (worker/check) ==============================
 
@@ -630,7 +680,7 @@ SELECT id FROM runs WHERE issue_key = ? AND id <> ? AND trigger_key = ?
 -- in: repo_id, project_key, issue_key, line, issue_key, id, fence
 UPDATE runs SET repo_id = ?, project_key = ?, issue_key = ?, line = ?, status = 'queued', queued_issue = ?,
 	slot = NULL, running_line = NULL, locked_by = NULL, locked_at = NULL, lease_until = NULL,
-	due_at = NOW(3), updated_at = NOW(3)
+	due_at = NULL, updated_at = NOW(3)
 WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 
 -- In run_move's transaction: the step that found it out ended in order.
@@ -657,3 +707,12 @@ SELECT DATE_FORMAT(IFNULL(started_at, created_at), '%Y-%m-%dT%H:%i:%s.%fZ') AS s
 	issue_type, model, input_tokens, output_tokens, thinking_tokens, cached_tokens, cost_usd_micro, cost_known,
 	turns, attempt, crashes, pr_url, branch
 FROM runs WHERE id = ?;
+
+-- What each model of a run did and cost, in the order in which they came in. cost_known: each of its answers has a cost.
+-- name: run_models
+-- in: run_id
+-- out: model, turns, fresh, written, cached, output, thinking, cost_usd_micro, cost_known
+SELECT model, COUNT(*) AS turns, SUM(fresh_tokens) AS fresh, SUM(written_tokens) AS written, SUM(read_tokens) AS cached,
+	SUM(output_tokens) AS output, SUM(thinking_tokens) AS thinking, IFNULL(SUM(cost_usd_micro), 0) AS cost_usd_micro,
+	COUNT(cost_usd_micro) = COUNT(*) AS cost_known
+FROM run_messages WHERE run_id = ? AND role = 'assistant' GROUP BY model ORDER BY MIN(conv), model;

@@ -1,6 +1,6 @@
 /*
  * A run's process: opens what the steps need, hands over to the pipeline, closes. Started by the
- * daemon (or by hand). It dies with its parent.
+ * daemon, whose renewals of the lease it follows. It dies with its parent.
  */
 #include "worker/child.h"
 
@@ -18,22 +18,14 @@
 #include "worker/git/store.h"
 #include "worker/http.h"
 #include "worker/jira/jira.h"
+#include "worker/lease.h"
 #include "worker/pipeline.h"
 #include "worker/repo_sync.h"
-
-#define CLOSING_S 600
 
 static void on_stop(int signal_number)
 {
 	(void)signal_number;
 	run_request_stop();
-}
-
-static err_t claim_or_load(struct run_ctx *ctx, const char *worker, int64_t id, int64_t fence)
-{
-	int64_t lease_s = settings_int(ctx->set, S_AIRUNNER_MAX_RUN_S) + CLOSING_S;
-	return fence ? run_load(ctx->db, id, fence, &ctx->run)
-		     : run_claim_id(ctx->db, worker, id, lease_s, &ctx->run);
 }
 
 /* The limit of an attempt's time counts all its claims, by the database's clock. */
@@ -67,11 +59,12 @@ static void close_all(struct run_ctx *ctx)
 	db_close(ctx->db);
 	git_stop();
 	http_exit();
+	lease_unfollow();
 	template_clear();
 }
 
 int child_work(const struct settings *set, struct repo_configs *repos, const char *worker,
-	int64_t id, int64_t fence)
+	int64_t id, int64_t fence, int lease_fd)
 {
 	struct run_ctx ctx = {
 		.set = set, .repos = repos, .state = json_object(), .started_ms = monotonic_ms()};
@@ -79,9 +72,11 @@ int child_work(const struct settings *set, struct repo_configs *repos, const cha
 	signal(SIGINT, on_stop);
 	signal(SIGPIPE, SIG_IGN);
 	int code = 0;
-	err_t e = db_open(set, &ctx.db);
+	err_t e = lease_follow(lease_fd);
 	if (!e)
-		e = claim_or_load(&ctx, worker, id, fence);
+		e = db_open(set, &ctx.db);
+	if (!e)
+		e = run_load(ctx.db, id, fence, &ctx.run);
 	if (!e) {
 		log_set_context(id, ctx.run.issue_key, worker);
 		FAULT_START(ctx.run.issue_key);

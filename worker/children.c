@@ -2,6 +2,7 @@
 #include "worker/children.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +16,11 @@
 #define ARGS_MAX 80 /* more than the command line of the daemon takes */
 
 /* In the child: nothing but async-signal-safe calls before exec. */
-static void become_run(const char *program, char *const *argv, pid_t parent)
+static void become_run(const char *program, char *const *argv, pid_t parent, int lease_fd)
 {
 	setpgid(0, 0);
+	if (lease_fd >= 0)
+		fcntl(lease_fd, F_SETFD, 0);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		_exit(125);
 	signal(SIGPIPE, SIG_DFL);
@@ -36,7 +39,8 @@ static err_t start(struct children *children, const struct daemon_options *optio
 	if (pid < 0)
 		return err_errno("fork");
 	if (pid == 0)
-		become_run(options->program, argv, parent);
+		become_run(
+			options->program, argv, parent, as->lease.renewed_ms ? as->lease.fd : -1);
 	setpgid(pid, pid);
 	children->items =
 		xrealloc(children->items, (children->count + 1) * sizeof *children->items);
@@ -45,15 +49,21 @@ static err_t start(struct children *children, const struct daemon_options *optio
 	return NULL;
 }
 
-err_t children_start(
-	struct children *children, const struct daemon_options *options, const struct run *run)
+err_t children_start(struct children *children, const struct daemon_options *options,
+	const struct run *run, int64_t claimed_ms)
 {
-	char id[24], fence[24];
+	char id[24], fence[24], lease[24];
+	struct child child = {.run_id = run->id, .fence = run->fence, .repo_id = run->repo_id};
+	ERR_TRY(lease_note_open(&child.lease, claimed_ms));
+	snprintf(lease, sizeof lease, "%d", child.lease.fd);
 	snprintf(id, sizeof id, "%lld", (long long)run->id);
 	snprintf(fence, sizeof fence, "%lld", (long long)run->fence);
-	char *argv[ARGS_MAX] = {(char *)options->program, "--run", id, "--fence", fence};
-	return start(children, options, argv, 5,
-		&(struct child){.run_id = run->id, .fence = run->fence, .repo_id = run->repo_id});
+	char *argv[ARGS_MAX] = {
+		(char *)options->program, "--run", id, "--fence", fence, "--lease", lease};
+	err_t e = start(children, options, argv, 7, &child);
+	if (e)
+		lease_note_close(&child.lease);
+	return e;
 }
 
 err_t children_start_helper(
@@ -70,6 +80,14 @@ size_t children_runs(const struct children *children)
 	for (size_t i = 0; i < children->count; i++)
 		count += children->items[i].kind == CHILD_RUN;
 	return count;
+}
+
+bool children_work_on(const struct children *children, int64_t run_id, int64_t fence)
+{
+	for (size_t i = 0; i < children->count; i++)
+		if (children->items[i].run_id == run_id && children->items[i].fence == fence)
+			return true;
+	return false;
 }
 
 bool children_any(const struct children *children, enum child_kind kind)
@@ -144,6 +162,7 @@ struct child *children_ended(struct children *children)
 
 void children_remove(struct children *children, struct child *child)
 {
+	lease_note_close(&child->lease);
 	*child = children->items[--children->count];
 }
 
@@ -176,6 +195,8 @@ void children_signal(const struct children *children, int signal_number)
 
 void children_release(struct children *children)
 {
+	for (size_t i = 0; i < children->count; i++)
+		lease_note_close(&children->items[i].lease);
 	free(children->items);
 	*children = (struct children){0};
 }

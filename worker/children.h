@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "worker/daemon.h"
+#include "worker/lease.h"
 #include "worker/run.h"
 
 enum child_kind { CHILD_RUN, CHILD_RECONCILE, CHILD_DRAIN };
@@ -17,11 +18,12 @@ struct child {
 	int64_t run_id;
 	int64_t fence;
 	int64_t repo_id;
-	bool cancelled; /* killed because a person cancelled the run */
-	bool ended;     /* its process is gone; its run's row may still have to be settled */
-	bool killed;    /* ended by a signal */
-	int exit_code;  /* of one that ended and was not killed */
-	char how[64];   /* after its end: "exit code 1", "signal 9" */
+	struct lease_note lease; /* what the run's process knows of renewals; none for a helper */
+	bool cancelled;          /* killed because a person cancelled the run */
+	bool ended;    /* its process is gone; its run's row may still have to be settled */
+	bool killed;   /* ended by a signal */
+	int exit_code; /* of one that ended and was not killed */
+	char how[64];  /* after its end: "exit code 1", "signal 9" */
 };
 
 struct children {
@@ -29,10 +31,12 @@ struct children {
 	size_t count;
 };
 
-/** Starts `airunner-worker --run ID --fence N` in a process group of its own that dies with this
- * process. */
-err_t children_start(
-	struct children *children, const struct daemon_options *options, const struct run *run);
+/**
+ * Starts `airunner-worker --run ID --fence N --lease FD` in a process group of its own that dies
+ * with this process. @param claimed_ms  CLOCK_MONOTONIC before the run was claimed
+ */
+err_t children_start(struct children *children, const struct daemon_options *options,
+	const struct run *run, int64_t claimed_ms);
 
 /**
  * One child whose process has ended; it stays in the list until children_remove(), so that its run
@@ -48,6 +52,7 @@ err_t children_start_helper(
 
 /** How many work a run. */
 size_t children_runs(const struct children *children);
+bool children_work_on(const struct children *children, int64_t run_id, int64_t fence);
 /** Is there one of this kind? */
 bool children_any(const struct children *children, enum child_kind kind);
 

@@ -12,6 +12,7 @@ struct daemon_options {
 	char *const *child_args; /* options passed on to children (env file, overrides),
 				    NULL-terminated */
 	bool once;               /* claim one run, wait for its end, leave */
+	int64_t run_id;          /* with once: this run, by hand; 0: the queue's next */
 	const char *sandbox;     /* what the sandbox's probe said */
 };
 

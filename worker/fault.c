@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,9 @@
 #include "lib/text.h"
 
 static struct {
-	char kill_at[128];
-	long left; /* passings until the kill */
+	char at[128];
+	bool waits; /* there, instead of being killed */
+	long left;  /* passings until then */
 	char trace[512];
 	char file[512]; /* to be removed before the kill; empty: none */
 	char rest[512]; /* what stays of it */
@@ -27,9 +29,9 @@ static void read_order(const char *order)
 	const char *colon = strrchr(order, ':');
 	if (text_starts(order, "trace@")) {
 		snprintf(fault.trace, sizeof fault.trace, "%s", order + strlen("trace@"));
-	} else if (text_starts(order, "kill@") && colon) {
-		snprintf(fault.kill_at, sizeof fault.kill_at, "%.*s", (int)(colon - order - 5),
-			order + 5);
+	} else if ((text_starts(order, "kill@") || text_starts(order, "wait@")) && colon) {
+		fault.waits = text_starts(order, "wait@");
+		snprintf(fault.at, sizeof fault.at, "%.*s", (int)(colon - order - 5), order + 5);
 		fault.left = atol(colon + 1);
 	}
 }
@@ -53,6 +55,16 @@ void fault_start(const char *issue_key)
 	read_order(text.data);
 }
 
+int64_t fault_ms(const char *name, int64_t ms)
+{
+	const char *at = getenv("AIRUNNER_FAULT_MS");
+	size_t n = strlen(name);
+	for (; at && *at; at += strcspn(at, ","), at += *at == ',')
+		if (strncmp(at, name, n) == 0 && at[n] == ':')
+			return atoll(at + n + 1);
+	return ms;
+}
+
 static void note(const char *name)
 {
 	int fd = open(fault.trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -71,6 +83,22 @@ static void shorten_file(void)
 		abort();
 }
 
+/* Says that it is there, and waits for a signal; one that comes in between is not missed. */
+static void wait_there(void)
+{
+	autofree char *said = xasprintf("%s.waits", fault.file);
+	sigset_t term, before;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, &before);
+	int fd = open(said, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		abort();
+	close(fd);
+	sigsuspend(&before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 void fault_point(const char *fmt, ...)
 {
 	char name[128];
@@ -80,9 +108,12 @@ void fault_point(const char *fmt, ...)
 	va_end(ap);
 	if (*fault.trace)
 		note(name);
-	if (!*fault.kill_at || strcmp(name, fault.kill_at) != 0 || --fault.left > 0)
+	if (!*fault.at || strcmp(name, fault.at) != 0 || fault.left-- != 1)
 		return;
 	shorten_file();
-	raise(SIGKILL);
+	if (fault.waits)
+		wait_there();
+	else
+		raise(SIGKILL);
 }
 #endif

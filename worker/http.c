@@ -35,7 +35,8 @@ struct call {
 	size_t got, max_body;
 	int64_t last_byte_ms;
 	curl_off_t uploaded;
-	err_t error; /* of a callback; ends the call */
+	bool headers_ended; /* libcurl takes a connection closed amid the headers for an answer */
+	err_t error;        /* of a callback; ends the call */
 };
 
 static int64_t now_ms(void)
@@ -119,8 +120,11 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 	c->last_byte_ms = now_ms();
 	if (n >= 5 && strncmp(line, "HTTP/", 5) == 0) { /* a new block, e.g. after 100 Continue */
 		buf_reset(&c->res->headers);
+		c->headers_ended = false;
 		return n;
 	}
+	if (n <= 2 && *line == (n == 2 ? '\r' : '\n'))
+		c->headers_ended = true;
 	const char *colon = memchr(line, ':', n);
 	if (!colon)
 		return n;
@@ -212,8 +216,10 @@ static err_t in_call(const struct http_request *req, err_t e)
 	return err_in(e, "%s: %s %.*s", req->service, req->method, (int)strcspn(path, "?"), path);
 }
 
-static err_t curl_error(CURLcode code)
+static err_t curl_error(const struct call *c, CURLcode code)
 {
+	if (code == CURLE_OK && !c->headers_ended)
+		return err_new(ERR_NETWORK, "the answer broke off in its headers");
 	if (code == CURLE_OK)
 		return NULL;
 	return err_new(code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_NETWORK, "%s",
@@ -253,7 +259,7 @@ static err_t perform(struct call *c)
 			return c->error;
 		CURLMsg *msg = curl_multi_info_read(client.multi, &left);
 		if (msg && msg->msg == CURLMSG_DONE)
-			return curl_error(msg->data.result);
+			return curl_error(c, msg->data.result);
 		ERR_TRY(check(c, began_ms, &asked_ms));
 		int wait_ms = c->req->stall_ms && c->req->stall_ms < 4 * ALIVE_MS
 				      ? (int)c->req->stall_ms / 4 + 1

@@ -94,6 +94,10 @@ bool http_status_retries(long status);
 bool http_answer_retries(const struct http_response *response);
 
 #define HTTP_RETRIES 3 /* tries after the first one */
+#define HTTP_MAX_WAIT_MS 120000
+
+/** What retry-after-ms or else retry-after says (seconds or a date to come), -1 when nothing. */
+int64_t http_wished_wait_ms(const struct http_response *response);
 
 /**
  * Wait before retry number n (0 first): retry-after of the response when given (seconds or a date),
@@ -107,7 +111,8 @@ int64_t http_retry_wait_ms(const struct settings *set, const struct http_respons
 err_t http_wait(int64_t ms, http_alive_fn alive, void *alive_arg);
 
 /**
- * An error for a final bad status: "SERVICE answered STATUS to METHOD PATH: words". 401/403/404 →
+ * An error for a final bad status: "SERVICE answered STATUS to METHOD PATH: words", and how long
+ * the service wants to be left alone where that is longer than HTTP_MAX_WAIT_MS. 401/403/404 →
  * their codes, 429 → ERR_RATE, 408 and 5xx → ERR_OUTSIDE, else ERR_OUTSIDE_FINAL.
  * @param words  the service's words; NULL: the beginning of the body
  */

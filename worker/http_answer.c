@@ -2,6 +2,7 @@
  */
 #include "worker/http.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/mem.h"
@@ -50,7 +51,12 @@ err_t http_status_error(
 	path = *path ? path : "/";
 	const char *body = response->body.data ? response->body.data : "";
 	const char *said = words ? words : body;
-	return err_new(code, "%s answered %ld to %s %.*s%s%.300s", request->service,
+	int64_t wish_ms = http_wished_wait_ms(response);
+	char wait[64] = "";
+	if (wish_ms > HTTP_MAX_WAIT_MS)
+		snprintf(wait, sizeof wait, " (it asks for a pause of %lld s)",
+			(long long)(wish_ms / 1000));
+	return err_new(code, "%s answered %ld to %s %.*s%s%.300s%s", request->service,
 		response->status, request->method, (int)strcspn(path, "?"), path, *said ? ": " : "",
-		said);
+		said, wait);
 }

@@ -64,6 +64,30 @@ static err_t artifact_part(
 			db_blob(packed, packed_len), db_i64(ctx->run.id), db_i64(ctx->run.fence)));
 }
 
+static err_t artifact_parts(
+	struct run_ctx *ctx, const char *kind, const char *name, const char *data, size_t len)
+{
+	size_t done = 0;
+	int parts = 0;
+	while (parts == 0 || done < len) {
+		size_t n = len - done < PART_MAX ? len - done : PART_MAX;
+		ERR_TRY(artifact_part(ctx, kind, name, parts++, data + done, n));
+		done += n;
+	}
+	return db_exec(ctx->db, Q_ARTIFACT_TRIM,
+		DB_ARGS(db_i64(ctx->run.id), db_str(kind), db_str(name), db_i64(parts),
+			db_i64(ctx->run.id), db_i64(ctx->run.fence)),
+		NULL);
+}
+
+err_t journal_blob(
+	struct run_ctx *ctx, const char *kind, const char *name, const void *data, size_t len)
+{
+	if (len > ARTIFACT_MAX)
+		return err_new(ERR_TOO_LARGE, "%s is larger than %zu bytes", name, ARTIFACT_MAX);
+	return artifact_parts(ctx, kind, name, data, len);
+}
+
 err_t journal_artifact(
 	struct run_ctx *ctx, const char *kind, const char *name, const char *text, size_t len)
 {
@@ -72,18 +96,7 @@ err_t journal_artifact(
 	text_clean(&clean, text, len);
 	redact_buf(&clean);
 	text_middle(&whole, clean.data, clean.len, ARTIFACT_MAX);
-	size_t done = 0;
-	int parts = 0;
-	for (int part = 0; part == 0 || done < whole.len; part++) {
-		size_t n = whole.len - done < PART_MAX ? whole.len - done : PART_MAX;
-		ERR_TRY(artifact_part(ctx, kind, name, part, whole.data + done, n));
-		done += n;
-		parts++;
-	}
-	return db_exec(ctx->db, Q_ARTIFACT_TRIM,
-		DB_ARGS(db_i64(ctx->run.id), db_str(kind), db_str(name), db_i64(parts),
-			db_i64(ctx->run.id), db_i64(ctx->run.fence)),
-		NULL);
+	return artifact_parts(ctx, kind, name, whole.data, whole.len);
 }
 
 err_t journal_branch(struct run_ctx *ctx, const char *branch)

@@ -18,6 +18,11 @@ err_t journal_event(struct run_ctx *ctx, enum event_level level, json_t *meta, c
 err_t journal_artifact(
 	struct run_ctx *ctx, const char *kind, const char *name, const char *text, size_t len);
 
+/** Keeps bytes exactly as they are, likewise in parts. They must hold no secrets. @return
+ * ERR_TOO_LARGE over 8 MiB */
+err_t journal_blob(
+	struct run_ctx *ctx, const char *kind, const char *name, const void *data, size_t len);
+
 /** Sets branch / pr_url / issue columns of the run's row; NULL leaves a column as it is. */
 err_t journal_branch(struct run_ctx *ctx, const char *branch);
 err_t journal_pull_request(struct run_ctx *ctx, const char *url);

@@ -34,7 +34,7 @@ struct options {
 	size_t override_count;
 	char *child_args[2 * OVERRIDES_MAX + 4]; /* what children are given again */
 	size_t child_arg_count;
-	long long run_id, fence;
+	long long run_id, fence, lease_fd;
 	bool once, reconcile, drain, check_config, help, version;
 };
 
@@ -52,9 +52,10 @@ static const char usage[] =
 static const struct option long_options[] = {
 	{"once", no_argument, NULL, 'o'},
 	{"run", required_argument, NULL, 'r'},
-	{"fence", required_argument, NULL, 'f'},
-	{"reconcile", no_argument, NULL, 'R'}, /* the daemon's */
-	{"drain", no_argument, NULL, 'D'},     /* the daemon's */
+	{"fence", required_argument, NULL, 'f'}, /* this and the next three are the daemon's */
+	{"lease", required_argument, NULL, 'l'},
+	{"reconcile", no_argument, NULL, 'R'},
+	{"drain", no_argument, NULL, 'D'},
 	{"check-config", no_argument, NULL, 'c'},
 	{"env-file", required_argument, NULL, 'e'},
 	{"set", required_argument, NULL, 's'},
@@ -110,6 +111,10 @@ static err_t take_option(struct options *o, int option, const char *value)
 	case 'f':
 		return text_to_i64(value, &o->fence) ? NULL
 						     : err_new(ERR_USAGE, "--fence wants a number");
+	case 'l':
+		return text_to_i64(value, &o->lease_fd) && o->lease_fd > 2
+			       ? NULL
+			       : err_new(ERR_USAGE, "--lease wants a descriptor");
 	default:
 		return err_new(ERR_USAGE, "see airunner-worker --help");
 	}
@@ -178,7 +183,8 @@ static err_t run_program(
 	ERR_TRY(repo_configs_load(set, &repos));
 	autofree char *name = worker_name(set);
 	if (o->run_id && o->fence) { /* the parent has checked the rest */
-		*ret_code = child_work(set, &repos, name, o->run_id, o->fence);
+		*ret_code = child_work(set, &repos, name, o->run_id, o->fence,
+			o->lease_fd ? (int)o->lease_fd : -1);
 		return NULL;
 	}
 	if (o->reconcile) {
@@ -196,18 +202,17 @@ static err_t run_program(
 			repos.count, sandbox);
 		return NULL;
 	}
-	if (o->run_id) { /* under a name of its own: the daemon takes up all runs of its name */
-		autofree char *by_hand = xasprintf("%.48s/%d", name, (int)getpid());
-		*ret_code = child_work(set, &repos, by_hand, o->run_id, 0);
-		return NULL;
-	}
-	ERR_TRY(lock_state(set));
+	/* By hand under a name of its own: the daemon takes up all runs of its name. */
+	autofree char *by_hand = xasprintf("%.48s/%d", name, (int)getpid());
+	if (!o->run_id)
+		ERR_TRY(lock_state(set));
 	*ret_code = daemon_run(&(struct daemon_options){.set = set,
 		.repos = &repos,
-		.worker = name,
+		.worker = o->run_id ? by_hand : name,
 		.program = program,
 		.child_args = o->child_args,
-		.once = o->once,
+		.once = o->once || o->run_id,
+		.run_id = o->run_id,
 		.sandbox = sandbox});
 	return NULL;
 }

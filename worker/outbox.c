@@ -126,6 +126,7 @@ static err_t work(const struct sending *s, json_t **ret_result)
 		}
 		if (row.state == ROW_VOID || row.open_ms > 0 || row.behind)
 			break;
+		ERR_TRY(run_hold(s->ctx)); /* before the row is taken: from then on time counts */
 		ERR_TRY(take_row(s, &row));
 		ERR_TRY(outbox_row_try(s->ctx, &row, false, ret_result, &refused));
 		if (refused.code == ERR_NONE)

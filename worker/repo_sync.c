@@ -32,13 +32,10 @@ static err_t sync_all(struct db *db, struct repo_configs *configs, bool plain)
 
 err_t repo_configs_sync(struct db *db, const struct settings *set, struct repo_configs *configs)
 {
-	ERR_TRY(db_begin(db));
-	err_t e = sync_all(db, configs, !settings_bool(set, S_USE_SMART_QUEUE));
-	if (e) {
-		db_rollback(db);
-		return e;
-	}
-	return db_commit(db);
+	struct db_try t = {0};
+	while (db_try(db, &t))
+		t.error = sync_all(db, configs, !settings_bool(set, S_USE_SMART_QUEUE));
+	return t.error;
 }
 
 err_t repo_configs_ids(struct db *db, struct repo_configs *configs)

@@ -62,6 +62,8 @@ static err_t edit_tree(struct run_ctx *ctx, char ret_tree[OID_HEX + 1])
 		from = run_state_str(ctx, "verify.tree");
 	int64_t conv = run_state_i64(ctx, "edit.conv");
 	bool is_said = conv && run_state_i64(ctx, "edit.round") == ctx->heal_round;
+	if (is_said && run_state_str(ctx, "edit.from_tree"))
+		from = run_state_str(ctx, "edit.from_tree");
 	snprintf(ret_tree, OID_HEX + 1, "%s", from ? from : "");
 	return is_said ? conversation_newest_tree(
 				 ctx, (int)conv, run_state_i64(ctx, "edit.said"), ret_tree)

@@ -13,8 +13,8 @@
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "lib/text.h"
+#include "worker/lease.h"
 
-#define MAX_WAIT_MS 120000
 #define ASK_MS 250
 
 static const long retry_statuses[] = {408, 409, 425, 429, 529};
@@ -27,30 +27,35 @@ bool http_status_retries(long status)
 	return status >= 500 && status <= 599;
 }
 
-/* The service's wish in ms, -1 when it has none. */
-static int64_t wished_ms(const struct http_response *response)
+static int64_t in_ms(double n, double unit_ms)
 {
-	const char *value = http_response_header(response, "retry-after-ms");
-	if (value)
-		return atoll(value) > 0 ? atoll(value) : -1;
-	value = http_response_header(response, "retry-after");
-	if (!value)
-		return -1;
+	return n > 0 ? (int64_t)(n < 1e9 ? n * unit_ms : 1e12) : -1;
+}
+
+int64_t http_wished_wait_ms(const struct http_response *response)
+{
 	char *end;
+	const char *value = http_response_header(response, "retry-after-ms");
+	int64_t wish = value ? in_ms(strtod(value, NULL), 1) : -1;
+	value = http_response_header(response, "retry-after");
+	if (wish > 0 || !value)
+		return wish;
 	double seconds = strtod(value, &end);
 	if (end != value && *end == '\0')
-		return seconds > 0 ? (int64_t)(seconds < 1e9 ? seconds * 1000 : 1e12) : -1;
+		return in_ms(seconds, 1000);
 	time_t date = curl_getdate(value, NULL);
-	if (date < 0)
-		return -1;
-	return date > time(NULL) ? (int64_t)(date - time(NULL)) * 1000 : 0;
+	value = http_response_header(response, "date"); /* its clock, whatever ours says */
+	time_t now = value ? curl_getdate(value, NULL) : -1;
+	if (now < 0)
+		now = time(NULL);
+	return date > now ? (int64_t)(date - now) * 1000 : -1;
 }
 
 int64_t http_retry_wait_ms(const struct settings *set, const struct http_response *response, int n)
 {
-	int64_t wish = response ? wished_ms(response) : -1;
+	int64_t wish = response ? http_wished_wait_ms(response) : -1;
 	if (wish >= 0)
-		return wish <= MAX_WAIT_MS ? wish : -1;
+		return wish <= HTTP_MAX_WAIT_MS ? wish : -1;
 	int64_t wait = settings_int(set, S_AIRUNNER_RETRY_BASE_MS) << (n < 16 ? n : 16);
 	unsigned char random = 128;
 	(void)RAND_bytes(&random, 1);       /* without jitter the wait is still right */
@@ -70,7 +75,7 @@ err_t http_wait(int64_t ms, http_alive_fn alive, void *alive_arg)
 			ERR_TRY(alive(alive_arg));
 		sleep_ms(ms < ASK_MS ? ms : ASK_MS);
 	}
-	return NULL;
+	return alive ? lease_hold(alive, alive_arg) : NULL; /* what was waited for begins now */
 }
 
 /* x-should-retry is the service's own word; a 403 with retry-after is GitHub's secondary limit. */

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "lib/mem.h"
+#include "worker/lease.h"
 
 static volatile sig_atomic_t stop_requested;
 
@@ -62,7 +63,8 @@ void run_state_set(struct run_ctx *ctx, const char *step, json_t *value)
 		abort(); /* out of memory, or text that was not cleaned */
 }
 
-err_t run_check_alive(struct run_ctx *ctx)
+/* Stopping, or another's, or (unless it may be) cancelled? */
+static err_t ask(struct run_ctx *ctx, bool may_be_cancelled)
 {
 	if (stop_requested &&
 		!ctx->closing) /* who closes is nearly done, and is killed when late */
@@ -73,8 +75,25 @@ err_t run_check_alive(struct run_ctx *ctx)
 	if (!db_rows_next(rows) || !db_rows_i64(rows, "ours"))
 		return err_new(ERR_FENCE, "run %lld is not this worker's any more",
 			(long long)ctx->run.id);
-	if (db_rows_i64(rows, "cancelled"))
+	if (db_rows_i64(rows, "cancelled") && !may_be_cancelled)
 		return err_new(ERR_CANCELLED, "run %lld was cancelled", (long long)ctx->run.id);
+	return NULL;
+}
+
+static err_t still_held(void *ctx)
+{
+	return ask(ctx, true);
+}
+
+err_t run_hold(struct run_ctx *ctx)
+{
+	return lease_hold(still_held, ctx);
+}
+
+err_t run_alive_callback(void *arg)
+{
+	struct run_ctx *ctx = arg;
+	ERR_TRY(ask(ctx, false));
 	int64_t limit_s = settings_int(ctx->set, S_AIRUNNER_MAX_RUN_S);
 	if (!ctx->closing && monotonic_ms() - ctx->started_ms > limit_s * 1000)
 		return err_new(ERR_LIMIT,
@@ -83,7 +102,8 @@ err_t run_check_alive(struct run_ctx *ctx)
 	return NULL;
 }
 
-err_t run_alive_callback(void *arg)
+err_t run_check_alive(struct run_ctx *ctx)
 {
-	return run_check_alive(arg);
+	ERR_TRY(lease_hold(run_alive_callback, ctx));
+	return run_alive_callback(ctx);
 }

@@ -14,10 +14,12 @@
  *             base_commit is what the change is made on: the branch's head, or the base branch's
  *   baseline {checks: [{name, ran, skipped_reason | null, findings: N}]}
  *   edit     {end: "finished" | "unchanged" | "question", tree, summary, question | null, turns,
- *             conv, round, said, start_tree, ended}
- *             the last five are noted while the step works (worker/agent/agent.c): its
- * conversation, the heal round whose text was said, in which message, the work tree before, and
- *             whether the model has ended that round
+ *             conv, model, round, said, start_tree, from_tree, ended, switches: [{reason, model,
+ *             conv}]}
+ *             from conv on they are noted while the step works (worker/agent/): its conversation
+ *             and whose it is, the heal round whose text was said, in which message, the work tree
+ *             before the round and when that was said, whether the model has ended that round, and
+ *             the conversations begun in place of another
  *   verify   {tree, ok, checks: [{name, ok, ms, skipped_reason}], findings: [F], known: N}
  *   test     {tree, ok, ran, script | null, passed | null, failed | null, findings: [F], known: N}
  *             F: {check, file, line, code, message, category, hint}
@@ -95,13 +97,16 @@ void run_state_set(struct run_ctx *ctx, const char *step, json_t *value);
 
 /**
  * Is the run still ours and not cancelled? Asked before anything is sent outside, before each LLM
- * call and each command. @return NULL, ERR_FENCE, ERR_CANCELLED, ERR_LIMIT (AIRUNNER_MAX_RUN_S
- * over), ERR_STOPPING, ERR_DB_AWAY
+ * call and each command; waits while the lease is not renewed (worker/lease.h). @return NULL,
+ * ERR_FENCE, ERR_CANCELLED, ERR_LIMIT (AIRUNNER_MAX_RUN_S over), ERR_STOPPING, ERR_DB_AWAY
  */
 err_t run_check_alive(struct run_ctx *ctx);
 
-/** The same as a callback for HTTP calls and commands; arg is the run_ctx. */
+/** The same as a callback while HTTP calls and commands run: never waits; arg is the run_ctx. */
 err_t run_alive_callback(void *arg);
+
+/** Only the wait for the lease, for what a cancellation does not stop (the closing report). */
+err_t run_hold(struct run_ctx *ctx);
 
 /** Asks this process's run to stop (signal handler); run_check_alive() then returns ERR_STOPPING.
  */

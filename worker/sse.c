@@ -66,7 +66,7 @@ err_t sse_feed(struct sse *sse, const char **data, size_t *len, bool *ret_comple
 	if (sse->complete)
 		begin_event(sse);
 	if (*len > 0 && sse->after_cr && **data == '\n')
-		++*data, --*len;
+		++*data, --*len, sse->after_cr = false;
 	while (*len > 0) {
 		sse->after_cr = false;
 		size_t n = 0;

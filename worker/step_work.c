@@ -50,6 +50,7 @@ err_t step_work(struct run_ctx *ctx, const struct step *step, enum step_next *re
 		[STEP_END] = "end"};
 	int64_t id = 0;
 	FAULT_POINT("step.%s.before", step->name);
+	db_prefer(ctx->db);
 	ERR_TRY(run_check_alive(ctx));
 	ERR_TRY(step_begin(ctx, step, &id));
 	FAULT_POINT("step.%s.begun", step->name);

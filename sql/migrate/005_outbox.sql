@@ -1,5 +1,4 @@
--- What a drainer looks for, artifacts that are replaced instead of doubled, and how long an attempt
--- has been worked.
+-- What a drainer looks for, and artifacts that are replaced instead of doubled.
 
 ALTER TABLE outbox
 	MODIFY COLUMN send_until DATETIME(3) NULL
@@ -14,8 +13,3 @@ DELETE older FROM artifacts older JOIN artifacts newer ON newer.run_id = older.r
 ALTER TABLE artifacts
 	ADD UNIQUE KEY one_part (run_id, kind, name, part),
 	DROP KEY by_run;
-
-ALTER TABLE runs
-	ADD COLUMN worked_ms BIGINT NOT NULL DEFAULT 0
-		COMMENT 'working time of earlier claims of attempt worked_attempt' AFTER started_at,
-	ADD COLUMN worked_attempt INT NOT NULL DEFAULT 0 AFTER worked_ms;

@@ -1,64 +1,15 @@
 // Push and fetch by https: nginx with git http-backend (fcgiwrap) on loopback, a certificate authority
 // of its own, a token wanted. Right token, wrong token, and a server that refuses the push.
-import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { Part } from '../run/parts.mjs';
-import { tryPort } from '../run/stack.mjs';
 import { git } from '../sample/sample.mjs';
+import { gitServer } from './git-server.mjs';
 import { STATE, assert, filesWith, finishTests, goodTurns, sleep, test, tinyProject, until, world } from './harness.mjs';
 
 const TOKEN = `ghp_${randomBytes(20).toString('hex')}`;
 const folder = join(STATE, 'test/20-git-server');
-const openssl = (...args) => execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
-
-/** The git server: {port, accessLog(), stop()}. */
-async function gitServer() {
-	mkdirSync(folder, { recursive: true });
-	openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=Test authority', '-keyout', 'ca.key', '-out', 'ca.pem');
-	openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=127.0.0.1', '-keyout', 'server.key', '-out', 'server.csr');
-	writeFileSync(join(folder, 'san.txt'), 'subjectAltName=IP:127.0.0.1\n');
-	openssl('x509', '-req', '-in', 'server.csr', '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'san.txt', '-out', 'server.pem');
-	writeFileSync(join(folder, 'users'), `x-access-token:${openssl('passwd', '-apr1', TOKEN).trim()}\n`);
-	const port = await tryPort(0);
-	const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/tmp-${kind};`).join(' ');
-	writeFileSync(join(folder, 'nginx.conf'), `
-worker_processes 1; pid ${folder}/nginx.pid; error_log ${folder}/error.log; events {}
-http {
-	access_log ${folder}/access.log; client_max_body_size 64m; ${temp}
-	server {
-		listen 127.0.0.1:${port} ssl; ssl_certificate ${folder}/server.pem; ssl_certificate_key ${folder}/server.key;
-		auth_basic git; auth_basic_user_file ${folder}/users;
-		location / {
-			fastcgi_pass unix:${socket()}; fastcgi_param SCRIPT_FILENAME /usr/lib/git-core/git-http-backend;
-			fastcgi_param GIT_HTTP_EXPORT_ALL 1; fastcgi_param GIT_PROJECT_ROOT ${folder}/repos; fastcgi_param PATH_INFO $uri;
-			fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_METHOD $request_method; fastcgi_param CONTENT_TYPE $content_type;
-			fastcgi_param CONTENT_LENGTH $content_length; fastcgi_param REMOTE_USER $remote_user; fastcgi_param REMOTE_ADDR $remote_addr;
-			fastcgi_param HTTP_CONTENT_ENCODING $http_content_encoding;
-		}
-	}
-}`);
-	const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: folder, GIT_CONFIG_NOSYSTEM: '1' };
-	const parts = [
-		new Part({ name: 'fcgiwrap', argv: ['spawn-fcgi', '-n', '-s', socket(), '-M', '0600', '--', '/usr/sbin/fcgiwrap'], env, log: join(folder, 'fcgiwrap.log') }),
-		new Part({ name: 'git nginx', argv: ['nginx', '-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr', '-g', 'daemon off;'], env, log: join(folder, 'nginx.log') }),
-	];
-	for (const part of parts) part.start();
-	await until('the git server listens', 10000, () => tryPort(port).then(() => false, () => true));
-	return {
-		port, accessLog: () => readFileSync(join(folder, 'access.log'), 'utf8'),
-		stop: () => Promise.all(parts.map((part) => part.stop())),
-	};
-}
-
-function socket() {
-	const path = join(folder, 'fcgi.sock');
-	return path.length > 90 ? `/tmp/airunner-git-${process.pid}.sock` : path;
-}
-
-execFileSync('rm', ['-rf', folder]);
-const server = await gitServer();
+const server = await gitServer(folder, TOKEN);
 const urlOf = (name) => `https://127.0.0.1:${server.port}/test/${name}.git`;
 const repo = (name) => ({ files: tinyProject(), name, bare: join(folder, 'repos/test', `${name}.git`), url: urlOf(name) });
 const https = (token) => ({ GH_TOKEN: token, AIRUNNER_CA_FILE: join(folder, 'ca.pem') });

@@ -1,7 +1,7 @@
 // Stop means stop: cancelled in the middle of an LLM call, a command, a test run, all processes of the
 // run are gone within two seconds and nothing it was about to do happens. Also retry, the order of the
 // queue by hand, what a browser session may do, and SIGTERM.
-import { readFileSync, readdirSync } from 'node:fs';
+import { alive, below, commands } from '../fault/processes.mjs';
 import { git } from '../sample/sample.mjs';
 import { assert, bash, create, finish, finishTests, goodTurns, sleep, test, tinyProject, until, world } from './harness.mjs';
 
@@ -9,44 +9,6 @@ const hanging = { ...tinyProject(), 'test.js': "setTimeout(() => {}, 3600000); r
 const w = await world({
 	repos: { ONE: { files: tinyProject(), name: 'one' }, HANG: { files: hanging, name: 'hang' } },
 	settings: { AIRUNNER_MAX_RUNS: 2 },
-});
-
-/** The parent of each process there is. */
-function parents() {
-	const found = new Map();
-	for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-		try {
-			found.set(Number(pid), Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) \S /s, '').split(' ')[0]));
-		} catch { /* gone */ }
-	}
-	return found;
-}
-/** All processes below one. */
-function below(pid) {
-	const of = parents();
-	const found = [];
-	for (const [child] of of) {
-		for (let at = child; of.has(at); at = of.get(at)) {
-			if (of.get(at) !== pid) continue;
-			found.push(child);
-			break;
-		}
-	}
-	return found;
-}
-const alive = (pids) => pids.filter((pid) => {
-	try {
-		return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-	} catch {
-		return false;
-	}
-});
-const commands = (pids) => pids.map((pid) => {
-	try {
-		return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-	} catch {
-		return '';
-	}
 });
 
 const act = (id, what, body, more = {}) => w.api(`/api/runs/${id}/${what}`, { method: 'POST', body, ...more });

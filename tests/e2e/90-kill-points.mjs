@@ -4,6 +4,8 @@
 // KILL_SEED chooses another sample, KILL_POINTS="name:n,…" certain points.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { shuffled } from '../fault/seed.mjs';
+import { wrongEnd } from '../fault/effects.mjs';
 import { git } from '../sample/sample.mjs';
 import { STATE, assert, bash, finish, replace, finishTests, sleep, test, tinyProject, until, world } from './harness.mjs';
 
@@ -67,40 +69,17 @@ async function work(lane, order, killed = async () => {}) {
 
 const lines = (text) => text.split('\n').filter(Boolean);
 
-/** Identical requests to the model of one run, beyond the first, that were answered whole. */
-async function askedTwice(key) {
-	const asked = (await w.requests('?service=anthropic&method=POST'))
-		.filter((r) => r.status === 200 && JSON.stringify(r.body).includes(`Please do ${key}.`))
-		.map((r) => (typeof r.body === 'string' ? r.body : JSON.stringify(r.body)));
-	return asked.length - new Set(asked).size;
-}
-
 /** Everything that is wrong with a run's end, as words; empty when all is well. */
 async function judge({ lane, key, id, order, row }) {
-	const wrong = [];
-	const expect = (what, is, wanted) => is === wanted || wrong.push(`${what}: ${is}, not ${wanted}`);
-	expect(`status (${row.reason ?? ''})`, row.status, 'completed');
 	const { bare } = w.repos[lane];
-	const branch = `ai/${key.toLowerCase()}`;
-	expect('comments', (await w.comments(key)).filter((text) => text.includes(`run ${id} ·`)).length, 1);
-	const jira = await w.requests(`?service=jira&path_contains=${key}`);
-	expect('transitions', jira.filter((r) => r.method === 'POST' && r.path.endsWith('/transitions') && r.status < 300).length, 1);
-	expect('status in Jira', (await w.jiraIssue(key)).status, 'In Testing');
-	expect('tags', lines(git(bare, 'tag', '--list', `rollback/${key.toLowerCase()}/*`)).length, 1);
-	expect('branch', lines(git(bare, 'branch', '--list', branch)).length, 1);
-	if (wrong.every((text) => !text.startsWith('branch'))) {
-		expect('commits', git(bare, 'rev-list', '--count', `main..${branch}`), '1');
-		expect('files', git(bare, 'diff', '--name-only', 'main', branch), 'made.txt\nnotes.md');
-		expect('note', git(bare, 'show', `${branch}:notes.md`), `Two notes for ${key}.`);
-	}
-	const pulls = (await w.requests('?service=github&method=POST'))
-		.filter((r) => /\/pulls$/.test(r.path) && r.status === 201 && JSON.stringify(r.body).includes(branch));
-	expect('pull requests', pulls.length, 1);
-	const open = await w.sql(`SELECT effect_key, state FROM outbox WHERE run_id = ${id} AND state <> 'done'`);
-	expect('open outbox rows', JSON.stringify(open), '[]');
 	// Killed between the answer and its row: nobody can know that it was received.
 	const lost = /^kill@(llm\.received|http\.anthropic\.after):/.test(order) ? 1 : 0;
-	expect('answers asked for twice', await askedTwice(key), lost);
+	const wrong = await wrongEnd(w, { key, id, bare, row, askedTwice: lost });
+	const branch = `ai/${key.toLowerCase()}`;
+	if (git(bare, 'branch', '--list', branch) === '') return wrong;
+	const expect = (what, is, wanted) => is === wanted || wrong.push(`${what}: ${is}, not ${wanted}`);
+	expect('files', git(bare, 'diff', '--name-only', 'main', branch), 'made.txt\nnotes.md');
+	expect('note', git(bare, 'show', `${branch}:notes.md`), `Two notes for ${key}.`);
 	return wrong;
 }
 
@@ -121,18 +100,6 @@ await test('a run that is not killed passes named points and ends well', async (
 	console.log(`# ${points.length} kill points, ${passed.size} names`);
 	assert.ok(points.length >= 200, `only ${points.length} points`);
 });
-
-/** A shuffled copy, the same for the same seed (mulberry32). */
-function shuffled(list, seed) {
-	let a = seed;
-	const random = () => {
-		a = (a + 0x6d2b79f5) | 0;
-		let t = Math.imul(a ^ (a >>> 15), 1 | a);
-		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-		return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-	};
-	return list.map((item) => ({ item, at: random() })).sort((x, y) => x.at - y.at).map(({ item }) => item);
-}
 
 await test('a run killed at any of them converges, with every effect once and no answer asked for twice', async () => {
 	const wanted = process.env.KILL_POINTS?.split(',') ?? (SOAK ? points : shuffled(points, SEED).slice(0, SAMPLE_SIZE));

@@ -3,6 +3,7 @@
 #   git-https.sh start DIR PORT   token from $GIT_HTTPS_TOKEN; prints nothing; DIR/ca.pem is the authority,
 #                                 DIR/repos holds bare repositories, served as https://127.0.0.1:PORT/git/OWNER/NAME.git
 #   git-https.sh repo DIR OWNER/NAME   makes a bare repository there whose pre-receive hook refuses refs/heads/protected/
+#                                 and makes refs/heads/late/… itself
 #   git-https.sh stop DIR
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -46,6 +47,10 @@ while read -r old new ref; do
 	refs/heads/protected/*)
 		echo "Policy 7: $ref takes no direct pushes." >&2
 		exit 1 ;;
+	refs/heads/late/*) # as if a push before, whose connection was lost, had got there meanwhile
+		cp -r "$GIT_QUARANTINE_PATH/." "$(git rev-parse --git-dir)/objects/"
+		env -u GIT_QUARANTINE_PATH -u GIT_OBJECT_DIRECTORY -u GIT_ALTERNATE_OBJECT_DIRECTORIES \
+			git update-ref "$ref" "$new" ;;
 	esac
 done
 HOOK

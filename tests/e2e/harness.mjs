@@ -169,7 +169,10 @@ export const view = (path) => use('view', { path });
 export const create = (path, text) => use('create', { path, text });
 export const replace = (path, old, text) => use('str_replace', { path, old, new: text });
 export const bash = (command) => use('bash', { command });
-export const finish = (summary = 'Done as asked.') => use('finish', { summary });
+/** After a check, as an honest model does: without one finish is asked for twice. */
+export const finish = (summary = 'Done as asked.') => ({ tools: [
+	{ name: 'bash', input: { command: 'node --check *.js' } }, { name: 'finish', input: { summary } },
+] });
 /** A harmless change that ends well in the tiny project. */
 export const goodTurns = (file = 'notes.md') => [create(file, 'A note.\n'), finish('Added a note.')];
 

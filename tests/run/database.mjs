@@ -14,15 +14,15 @@ const unescape = (text) => text.replace(/\\(.)/g, (_, c) => ({ n: '\n', t: '\t',
 
 export class Database {
 	/**
-	 * @param options {dir, socket, log, env, durable: writes survive a crash of the machine, more: further
-	 *   arguments of mariadbd}
+	 * @param options {dir, socket, log, env, durable: writes survive a crash of the machine, port: on
+	 *   loopback, too, more: further arguments of mariadbd}
 	 */
 	constructor(options) {
-		Object.assign(this, { durable: false, env: process.env, more: [] }, options);
+		Object.assign(this, { durable: false, port: 0, env: process.env, more: [] }, options);
 		this.name = DATABASE;
 	}
 
-	#install() {
+	install() {
 		if (existsSync(join(this.dir, 'mysql'))) return;
 		const fresh = `${this.dir}.new`; // renamed when complete, so that half an installation is never used
 		rmSync(fresh, { recursive: true, force: true });
@@ -37,12 +37,12 @@ export class Database {
 	}
 
 	async start() {
-		this.#install();
+		this.install();
 		rmSync(this.socket, { force: true });
 		this.part = new Part({
 			name: 'database', log: this.log, env: this.env, onDeath: this.onDeath ?? (() => {}), stopMs: 30000,
 			argv: ['mariadbd', '--no-defaults', `--datadir=${this.dir}`, `--socket=${this.socket}`,
-				'--skip-networking', `--pid-file=${this.dir}/mariadbd.pid`, '--skip-name-resolve',
+				...(this.port ? [`--port=${this.port}`, '--bind-address=127.0.0.1'] : ['--skip-networking']), `--pid-file=${this.dir}/mariadbd.pid`, '--skip-name-resolve',
 				'--character-set-server=utf8mb4', '--collation-server=utf8mb4_bin',
 				'--transaction-isolation=READ-COMMITTED', '--innodb-lock-wait-timeout=5',
 				'--innodb-buffer-pool-size=64M', '--innodb-log-file-size=32M', '--max-allowed-packet=64M',

@@ -52,6 +52,7 @@ export class Stack {
 	 *   settings  (stack) => settings of the programs by name; secrets become files
 	 *   extraEnv  (letter) => further environment of programs of that kind (H, P, W, C)
 	 *   worker    false: start none           say      gets lines for a person
+	 *   openDatabase  (stack) => another database, started (tests/run/galera.mjs); default: a private server
 	 */
 	constructor(options) {
 		Object.assign(this, {
@@ -136,13 +137,17 @@ export class Stack {
 	}
 
 	async #startDatabase() {
-		this.database = new Database({
-			dir: join(this.state, 'db'), socket: join(this.sockets, 'db.sock'), log: this.log('database'),
-			env: this.base, durable: this.durable,
-			onDeath: (_, how) => this.say(`MariaDB ended (${how}), see ${this.log('database')}; it is started again`),
-		});
-		await this.database.start();
-		this.parts.database = this.database.part;
+		if (this.openDatabase) {
+			this.database = await this.openDatabase(this);
+		} else {
+			this.database = new Database({
+				dir: join(this.state, 'db'), socket: join(this.sockets, 'db.sock'), log: this.log('database'),
+				env: this.base, durable: this.durable,
+				onDeath: (_, how) => this.say(`MariaDB ended (${how}), see ${this.log('database')}; it is started again`),
+			});
+			await this.database.start();
+			this.parts.database = this.database.part;
+		}
 		const passwords = Object.fromEntries(USERS.map((user) => [user, this.#secret(`air_${user}`, () => random(''))]));
 		await this.database.createUsers(join(TREE, 'sql/users.sql'), passwords);
 		const migrated = await this.program('airunnerctl', ['db', 'migrate'], 'C', 'migrate');

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <mysqld_error.h>
 
+#include "lib/db_private.h"
 #include "lib/mem.h"
 #include "tests/unit/with_db.h"
 #include "worker/claim.h"
@@ -83,12 +85,11 @@ static void database_refuses_a_second_running_run_in_a_slot(void **state)
 	enqueue("A-1", "A", 3);
 	int64_t second = enqueue("A-2", "A", 3);
 	assert_true(claim("w", NULL) > 0);
-	int64_t affected = 0;
-	err_t e = db_exec(db, Q_CLAIM_TAKE,
-		DB_ARGS(db_i64(1), db_str("cheat"), db_i64(60), db_i64(0), db_i64(second),
-			db_i64(0)),
-		&affected);
-	assert_int_equal(err_code(e), ERR_DB_DUPLICATE);
+	autofree char *cheat = xasprintf("UPDATE runs SET status = 'running', slot = 1, "
+					 "running_line = line, queued_issue = NULL WHERE id = %lld",
+		(long long)second);
+	assert_int_equal(mysql_query(db->conn, cheat), 1);
+	assert_int_equal(mysql_errno(db->conn), ER_DUP_ENTRY);
 	assert_int_equal(
 		with_db_number(db, "SELECT COUNT(*) FROM runs WHERE status = 'running'"), 1);
 }
@@ -209,7 +210,7 @@ static void a_run_that_is_not_due_waits(void **state)
 	assert_null(run_requeue(db, &run, 3600));
 	assert_int_equal(claim("w", NULL), 0);
 	with_db_sql(db, "UPDATE runs SET due_at = NOW(3) - INTERVAL 1 SECOND");
-	assert_null(queue_refresh(db));
+	assert_null(queue_look(db));
 	assert_int_equal(claim("w", NULL), run.id);
 }
 
@@ -234,8 +235,8 @@ static void claim_by_id_refuses_a_busy_repository(void **state)
 	int64_t second = enqueue("A-2", "A", 3);
 	struct run run AUTO(run_release) = {0};
 	assert_true(claim("w", NULL) > 0);
-	assert_int_equal(err_code(run_claim_id(db, "hand", second, 60, &run)), ERR_CONFLICT);
-	assert_int_equal(err_code(run_claim_id(db, "hand", 999999, 60, &run)), ERR_NOT_FOUND);
+	assert_int_equal(err_code(run_claim_id(db, "hand", second, &run)), ERR_CONFLICT);
+	assert_int_equal(err_code(run_claim_id(db, "hand", 999999, &run)), ERR_NOT_FOUND);
 }
 
 int main(void)

@@ -201,6 +201,15 @@ static void refusal_by_a_hook_has_the_words_of_the_server(void **state)
 	assert_string_equal(there, "");
 }
 
+static void a_push_that_a_lost_one_has_overtaken_has_arrived(void **state)
+{
+	(void)state;
+	char commit[OID_HEX + 1], there[OID_HEX + 1];
+	no_error(push("late/x", commit));
+	served_ref("refs/heads/late/x", there);
+	assert_string_equal(there, commit);
+}
+
 static void unknown_authority_is_not_trusted(void **state)
 {
 	(void)state;
@@ -260,6 +269,7 @@ int main(void)
 		cmocka_unit_test(wrong_token_ends_after_one_retry),
 		cmocka_unit_test(missing_token_is_asked_for),
 		cmocka_unit_test(refusal_by_a_hook_has_the_words_of_the_server),
+		cmocka_unit_test(a_push_that_a_lost_one_has_overtaken_has_arrived),
 		cmocka_unit_test(unknown_authority_is_not_trusted),
 		cmocka_unit_test(unknown_repository_is_not_found),
 		cmocka_unit_test(renamed_repository_is_followed_at_the_same_host),

@@ -50,6 +50,23 @@ static struct http_request get(const struct canned *server)
 		.service = "jira", .method = "GET", .url = canned_url(server), .timeout_ms = 3000};
 }
 
+/* An answer cut at any byte is no answer: a whole one is fetched by the next try. */
+static void an_answer_cut_at_any_byte_is_asked_for_again(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n < strlen(OK_REPLY); n++) {
+		autofree char *part = xstrndup(OK_REPLY, n);
+		const struct canned_reply replies[] = {{.raw = part}, {.raw = OK_REPLY}};
+		struct canned *server = canned_start(replies, 2);
+		struct http_request req = get(server);
+		struct http_response res AUTO(http_response_release) = {0};
+		assert_null(http_call(set, &req, &res));
+		assert_int_equal(res.tries, 2);
+		assert_string_equal(res.body.data, "hello");
+		canned_stop(server);
+	}
+}
+
 static void a_body_of_pieces_is_sent_whole(void **state)
 {
 	(void)state;
@@ -121,8 +138,74 @@ static void retry_after_is_obeyed_and_a_long_one_ends_the_call(void **state)
 	assert_true(now_ms() - began >= 1000);
 	assert_int_equal(res.status, 429);
 	assert_int_equal(canned_count(server), 2);
-	assert_int_equal(err_code(http_status_error(&req, &res, "wait")), ERR_RATE);
+	err_t e = http_status_error(&req, &res, "wait");
+	assert_int_equal(err_code(e), ERR_RATE);
+	assert_string_equal(
+		err_text(e), "jira answered 429 to GET /: wait (it asks for a pause of 500 s)");
 	http_response_release(&res);
+	canned_stop(server);
+}
+
+/* Headers of a 429, and the wait they ask for; -1: none of theirs. */
+static void a_wait_is_read_as_the_services_write_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *headers;
+		int64_t ms;
+	} cases[] = {
+		{"retry-after: 7\n", 7000},
+		{"retry-after: 0.25\n", 250},
+		{"retry-after: 0\n", -1},
+		{"retry-after: -3\n", -1},
+		{"retry-after: soon\n", -1},
+		{"retry-after: nan\n", -1},
+		{"retry-after: 1e300\n", INT64_C(1000000000000)},
+		{"retry-after: Thu, 01 Jan 2015 00:00:00 GMT\n",
+			-1}, /* past: our own wait, not none */
+		{"retry-after-ms: 1500.5\nretry-after: 7\n", 1500},
+		{"retry-after-ms: 0\nretry-after: 7\n", 7000},
+		{"x: y\n", -1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct http_response res = {.body = BUF(10), .headers = BUF(1000)};
+		buf_adds(&res.headers, cases[i].headers);
+		assert_int_equal(http_wished_wait_ms(&res), cases[i].ms);
+		http_response_release(&res);
+	}
+	time_t then = time(NULL) + 60;
+	char line[64];
+	strftime(line, sizeof line, "retry-after: %a, %d %b %Y %H:%M:%S GMT\n", gmtime(&then));
+	struct http_response res = {.body = BUF(10), .headers = BUF(1000)};
+	buf_adds(&res.headers, line);
+	assert_in_range(http_wished_wait_ms(&res), 57000, 60000);
+	http_response_release(&res);
+}
+
+static void own_waits_double_and_are_at_most_a_quarter_shorter(void **state)
+{
+	(void)state;
+	for (int n = 0; n < 3; n++) {
+		for (int i = 0; i < 100; i++)
+			assert_in_range(http_retry_wait_ms(set, NULL, n), 15 << n, 20 << n);
+	}
+}
+
+/* A day off: our clock or the service's, the difference is what was meant. */
+static void a_date_to_retry_at_counts_from_the_services_own_clock(void **state)
+{
+	(void)state;
+	const struct canned_reply replies[] = {
+		{.raw = "HTTP/1.1 429 Slow\r\nDate: Mon, 03 Jan 2022 10:00:00 GMT\r\nRetry-After: "
+			"Mon, 03 Jan 2022 10:00:01 GMT\r\nContent-Length: 0\r\n\r\n"},
+		{.raw = OK_REPLY}};
+	struct canned *server = canned_start(replies, 2);
+	struct http_request req = get(server);
+	struct http_response res AUTO(http_response_release) = {0};
+	int64_t began = now_ms();
+	assert_null(http_call(set, &req, &res));
+	assert_true(now_ms() - began >= 1000);
+	assert_int_equal(res.status, 200);
 	canned_stop(server);
 }
 
@@ -281,10 +364,14 @@ static void a_stream_is_given_on_and_not_repeated_after_its_first_byte(void **st
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_answer_cut_at_any_byte_is_asked_for_again),
 		cmocka_unit_test(a_body_of_pieces_is_sent_whole),
 		cmocka_unit_test(a_busy_service_is_asked_again),
 		cmocka_unit_test(it_gives_up_after_three_retries),
 		cmocka_unit_test(retry_after_is_obeyed_and_a_long_one_ends_the_call),
+		cmocka_unit_test(a_wait_is_read_as_the_services_write_it),
+		cmocka_unit_test(own_waits_double_and_are_at_most_a_quarter_shorter),
+		cmocka_unit_test(a_date_to_retry_at_counts_from_the_services_own_clock),
 		cmocka_unit_test(a_service_that_says_no_retry_is_not_asked_again),
 		cmocka_unit_test(an_effect_is_not_repeated_once_sent),
 		cmocka_unit_test(a_refused_connection_is_a_network_error_after_retries),

@@ -29,7 +29,7 @@ static int64_t cost(const char *model, const char *day, struct llm_usage usage)
 {
 	AUTO(profile_release) struct profile p;
 	int64_t micro = -1;
-	assert_null(profile_read(models, "models.json", model, &p));
+	assert_null(profile_read(models, "models.json", model, "anthropic", &p));
 	return profile_cost(&p, &usage, day, &micro) ? micro : -1;
 }
 
@@ -71,7 +71,7 @@ static void an_unlisted_model_is_usable_but_has_no_price(void **state)
 {
 	(void)state;
 	AUTO(profile_release) struct profile p;
-	assert_null(profile_read(models, "models.json", "claude-next-9", &p));
+	assert_null(profile_read(models, "models.json", "claude-next-9", "anthropic", &p));
 	assert_false(p.is_listed);
 	assert_int_equal(p.thinking, THINKING_ADAPTIVE);
 	assert_string_equal(p.provider, "anthropic");
@@ -84,10 +84,12 @@ static void a_name_with_its_date_is_the_same_model(void **state)
 {
 	(void)state;
 	AUTO(profile_release) struct profile p;
-	assert_null(profile_read(models, "models.json", "claude-haiku-4-5-20251001", &p));
+	assert_null(
+		profile_read(models, "models.json", "claude-haiku-4-5-20251001", "anthropic", &p));
 	assert_true(p.is_listed);
 	assert_int_equal(p.thinking, THINKING_ENABLED);
-	assert_int_equal(p.thinking_budget, 8000);
+	assert_int_equal(p.thinking_budget[LLM_EXECUTE], 8000);
+	assert_int_equal(p.thinking_budget[LLM_PLAN], 10000);
 	assert_string_equal(p.effort, "");
 	assert_string_equal(p.model, "claude-haiku-4-5-20251001");
 }
@@ -99,7 +101,7 @@ static void every_listed_model_can_be_read(void **state)
 	json_t *entry;
 	json_object_foreach (json_object_get(models, "models"), model, entry) {
 		AUTO(profile_release) struct profile p;
-		assert_null(profile_read(models, "models.json", model, &p));
+		assert_null(profile_read(models, "models.json", model, "anthropic", &p));
 		assert_true(p.price_count > 0);
 	}
 }
@@ -113,7 +115,7 @@ static void a_wrong_entry_is_named(void **state)
 			   "\"prices\":[{\"effective_from\":\"2026-01-01\",\"input\":1}]}}}",
 			0, NULL);
 	struct profile p;
-	err_t e = profile_read(bad, "models.json", "m", &p);
+	err_t e = profile_read(bad, "models.json", "m", "anthropic", &p);
 	assert_int_equal(err_code(e), ERR_CONFIG);
 	assert_string_equal(
 		err_text(e), "models.json: m: prices: \"output\" must be dollars, 0 or more");

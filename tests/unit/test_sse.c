@@ -51,6 +51,23 @@ static void all_three_line_ends_are_known(void **state)
 		"[a|1][b|2][c|3]");
 }
 
+/* A byte at a time, and with line ends that change in the middle of an event. */
+static void bytes_one_by_one_give_the_same_events(void **state)
+{
+	(void)state;
+	static const char *const streams[] = {"event: a\r\ndata: 1\r\n\r\ndata: 2\r\n\r\n",
+		"event: a\ndata: 1\r\n\ndata: 2\r\r\n", "event: a\rdata: 1\n\r\ndata: 2\r\n\n",
+		"event: a\ndata: 1\r\n\ndata: 2\n\n"};
+	for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+		AUTO(sse_release) struct sse sse;
+		AUTO(buf_release) struct buf out = BUF(10000);
+		sse_init(&sse, 1000);
+		for (const char *p = streams[i]; *p; p++)
+			feed(&sse, p, 1, &out);
+		assert_string_equal(out.data, "[a|1][|2]");
+	}
+}
+
 static void odd_fields_are_read_as_the_standard_says(void **state)
 {
 	(void)state;
@@ -75,6 +92,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_are_the_same_at_every_split),
 		cmocka_unit_test(all_three_line_ends_are_known),
+		cmocka_unit_test(bytes_one_by_one_give_the_same_events),
 		cmocka_unit_test(odd_fields_are_read_as_the_standard_says),
 		cmocka_unit_test(an_event_over_the_limit_is_an_error),
 	};

@@ -16,7 +16,7 @@
 #include "worker/journal.h"
 
 #define OUTPUT_MAX (4u << 20)
-#define SHOWN_MAX 10000 /* characters of an output that the model sees */
+#define SHOWN_MAX 20000
 
 void speech_add(struct speech *speech, const char *tool_id, const char *text, bool is_error)
 {
@@ -51,25 +51,7 @@ err_t agent_snapshot(struct agent *a)
 {
 	char tree[OID_HEX + 1];
 	ERR_TRY(work_tree_snapshot(a->ctx->tree, NULL, tree));
-	if (strcmp(tree, a->result->tree) != 0)
-		repeats_reset(&a->repeats);
 	memcpy(a->result->tree, tree, sizeof tree);
-	return NULL;
-}
-
-/* Valid UTF-8, no secrets, at most SHOWN_MAX; what is cut is kept whole as an artifact. */
-static err_t present(struct agent *a, const char *tool, const struct buf *raw, struct buf *out)
-{
-	AUTO(buf_release) struct buf clean = BUF(OUTPUT_MAX * 2);
-	text_clean(&clean, raw->data, raw->len);
-	redact_buf(&clean);
-	if (clean.len == 0)
-		buf_adds(&clean, "[no output]");
-	if (clean.len > SHOWN_MAX) {
-		autofree char *name = xasprintf("turn %lld, %s", (long long)a->spent.turns, tool);
-		ERR_TRY(journal_artifact(a->ctx, "tool_output", name, clean.data, clean.len));
-	}
-	text_middle(out, clean.data, clean.len, SHOWN_MAX);
 	return NULL;
 }
 
@@ -124,6 +106,10 @@ static err_t run_tool(struct agent *a, const struct llm_call *call, struct tool_
 	if (tool->may_change)
 		ERR_TRY(note_tree(a, res));
 	FAULT_POINT("tool.%s.noted", call->name);
+	if (tool->run == tool_bash && !res->is_error)
+		agent_note_command(a, call->input);
+	if (tool->end == TOOL_FINISH && !res->is_error)
+		ERR_TRY(agent_check_finish(a, res));
 	if (tool->end != TOOL_GOES_ON && !res->is_error)
 		end_with(a, tool->end, call->input);
 	return NULL;
@@ -131,22 +117,21 @@ static err_t run_tool(struct agent *a, const struct llm_call *call, struct tool_
 
 static err_t one_call(struct agent *a, const struct llm_call *call, struct speech *speech)
 {
-	AUTO(buf_release) struct buf shown = BUF(SHOWN_MAX * 2);
+	AUTO(buf_release) struct buf shown = BUF(SHOWN_MAX);
+	char before[OID_HEX + 1];
+	memcpy(before, a->result->tree, sizeof before);
 	struct tool_result res = {.text = BUF(OUTPUT_MAX)};
 	err_t e = run_tool(a, call, &res);
 	if (!e)
-		e = present(a, call->name, &res.text, &shown);
+		e = agent_present(a, call->name, &res.text, &shown);
 	buf_release(&res.text);
 	ERR_TRY(e);
-	int count = repeats_note(&a->repeats, call->name, call->raw, shown.data);
-	if (count >= REPEATS_END)
-		return err_new(ERR_LLM_ANSWER,
-			"the model repeats the call %s with the same result (%d times) and does "
-			"not get on",
-			call->name, count);
-	if (count >= REPEATS_HINT)
-		buf_addf(&shown, "\n[This call has had this result %d times. Do something else.]",
-			count);
+	watch_call(&a->watch, &(struct watch_event){.tool = call->name,
+				      .input = call->raw,
+				      .result = shown.data,
+				      .before = before,
+				      .after = a->result->tree,
+				      .is_error = res.is_error});
 	speech_add(speech, call->id, shown.data, res.is_error);
 	return NULL;
 }

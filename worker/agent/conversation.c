@@ -4,10 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/log.h"
 #include "lib/mem.h"
+#include "worker/budget.h"
 #include "worker/fault.h"
 
 #define MAX_MESSAGE (32u << 20)
+#define AWAY_MS 30000 /* shorter than the lease lives without its parent's renewals */
+#define AWAY_TRIES 3
 
 void conversation_release(struct conversation *c)
 {
@@ -72,6 +76,8 @@ static err_t load_row(const struct llm *llm, struct conversation *c, const struc
 	if (!is_user) {
 		const char *stop = db_rows_str(rows, "stop_reason");
 		c->last_answer_seq = c->next_seq - 1;
+		c->last_prompt = db_rows_i64(rows, "prompt_tokens");
+		c->last_ms = db_rows_i64(rows, "asked_at");
 		snprintf(c->last_stop, sizeof c->last_stop, "%s", stop ? stop : "");
 	}
 	if (len == 0)
@@ -96,7 +102,7 @@ err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, int conv,
 	if (!db_rows_next(rows))
 		return err_new(ERR_NOT_FOUND, "the run has no conversation");
 	const void *data = db_rows_blob(rows, "content", &c.prefix_len);
-	if (c.prefix_len != prefix->len || memcmp(data, prefix->data, prefix->len) != 0)
+	if (prefix && (c.prefix_len != prefix->len || memcmp(data, prefix->data, prefix->len) != 0))
 		return err_new(ERR_NOT_FOUND, "the run's conversation has another prefix");
 	c.prefix = xstrndup(data, c.prefix_len);
 	c.next_seq = 1;
@@ -127,36 +133,60 @@ err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conver
 	return NULL;
 }
 
+/* With the cost of its call: one transaction. */
 static err_t store_answer(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
-	const struct llm_answer *a, bool keep)
+	const struct llm_answer *a, bool keep, int64_t call_id)
 {
 	const struct llm_usage *u = &a->usage;
 	int64_t written = u->written_5m + u->written_1h;
-	ERR_TRY(db_exec_fenced(ctx->db, Q_ANSWER_ADD,
-		DB_ARGS(db_i64(c->conv), db_i64(c->next_seq), db_str(llm->profile.model),
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	ERR_TRY(budget_query(ctx->db, Q_ANSWER_STORE,
+		DB_ARGS(db_i64(ctx->run.id), db_i64(ctx->run.fence), db_i64(call_id),
+			db_i64(c->conv), db_i64(c->next_seq), db_str(llm->profile.model),
 			db_blob(a->message.data, keep ? a->message.len : 0), db_str(a->stop_name),
 			db_str(a->request_id), db_i64(u->fresh), db_i64(written), db_i64(u->read),
 			db_i64(u->output), db_i64(u->thinking),
 			a->cost_known ? db_i64(a->cost_usd_micro) : db_null(),
-			db_i64(a->latency_ms), db_i64(ctx->run.id), db_i64(ctx->run.fence))));
-	return db_exec_fenced(ctx->db, Q_RUN_SPEND,
-		DB_ARGS(db_i64(a->cost_known ? a->cost_usd_micro : 0), db_i64(a->cost_known),
-			db_str(llm->profile.model), db_i64(u->fresh + written + u->read),
-			db_i64(u->output), db_i64(u->thinking), db_i64(u->read),
-			db_i64(ctx->run.id), db_i64(ctx->run.fence)));
+			u->is_known ? db_i64(u->fresh + written + u->read + u->output) : db_null(),
+			db_i64(a->latency_ms)),
+		&rows));
+	return db_rows_next(rows) && db_rows_i64(rows, "ours")
+		       ? NULL
+		       : err_new(ERR_FENCE, "the run is not this worker's any more");
+}
+
+void conversation_unsay(struct conversation *c, size_t count)
+{
+	while (c->count > count) {
+		free((char *)c->messages[--c->count].data);
+		c->next_seq--;
+	}
+}
+
+/* An answer that was received is paid for: it is stored also when the database goes away for a
+ * while. Whether a lost commit was one is told by the row, which can be there only once. */
+static err_t store_surely(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
+	const struct llm_answer *answer, bool keep, int64_t call_id)
+{
+	for (int n = 0;; n++) {
+		err_t e = store_answer(ctx, llm, c, answer, keep, call_id);
+		enum err_code code = err_code(e);
+		if (n > 0 && code == ERR_DB_DUPLICATE)
+			return NULL;
+		if ((code != ERR_DB_AWAY && code != ERR_DB_UNSURE) || n == AWAY_TRIES)
+			return e;
+		log_warning("%s; the answer is stored when the database is back", e->text);
+		ERR_TRY(db_reconnect_within(ctx->db, AWAY_MS));
+	}
 }
 
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
-	const struct llm_answer *answer, bool keep)
+	const struct llm_answer *answer, bool keep, int64_t call_id)
 {
 	FAULT_POINT("llm.received");
-	ERR_TRY(db_begin(ctx->db));
-	err_t e = store_answer(ctx, llm, c, answer, keep);
-	if (e) {
-		db_rollback(ctx->db);
+	err_t e = store_surely(ctx, llm, c, answer, keep, call_id);
+	if (e)
 		return why(ctx, e);
-	}
-	ERR_TRY(db_commit(ctx->db));
 	FAULT_POINT("llm.stored");
 	c->last_answer_seq = c->next_seq++;
 	if (keep && answer->message.len > 0)
@@ -184,6 +214,17 @@ err_t conversation_newest_tree(struct run_ctx *ctx, int conv, int64_t after_seq,
 	return NULL;
 }
 
+int conversation_added(const struct conversation *c)
+{
+	int blocks = 0;
+	for (size_t i = c->count; i-- > 0;) { /* the newest user messages, and the answer before */
+		blocks += c->messages[i].blocks;
+		if (!c->messages[i].is_user)
+			break;
+	}
+	return blocks;
+}
+
 err_t conversation_open_calls(
 	const struct llm *llm, const struct conversation *c, struct llm_calls *ret_calls)
 {
@@ -200,7 +241,7 @@ err_t conversation_spent(struct run_ctx *ctx, struct spent *ret_spent)
 	ERR_TRY(db_query(ctx->db, Q_RUN_SPENT, DB_ARGS(db_i64(ctx->run.id)), &rows));
 	if (!db_rows_next(rows))
 		return err_new(ERR_FENCE, "run %lld is gone", (long long)ctx->run.id);
-	*ret_spent =
-		(struct spent){db_rows_i64(rows, "turns"), db_rows_i64(rows, "cost_usd_micro")};
+	*ret_spent = (struct spent){.turns = db_rows_i64(rows, "turns"),
+		.usd_micro = db_rows_i64(rows, "cost_usd_micro")};
 	return NULL;
 }

@@ -15,6 +15,8 @@ struct conversation {
 	int next_seq;
 	int last_answer_seq; /* 0: none yet */
 	char last_stop[64];  /* of a loaded conversation: why its last answer ended */
+	int64_t last_prompt; /* likewise: tokens of its last request */
+	int64_t last_ms;     /* likewise: when that was sent, Unix time in ms */
 	char *prefix;
 	size_t prefix_len;
 	struct llm_message *messages; /* what is sent; the bytes are owned */
@@ -27,7 +29,7 @@ err_t conversation_begin(
 	struct run_ctx *ctx, const struct llm *llm, struct buf *prefix, struct conversation *ret);
 
 /** Loads one of the run's conversations. @return ERR_NOT_FOUND when there is none, or when its
- * prefix is another */
+ * prefix is another than this one (NULL: any) */
 err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, int conv,
 	const struct buf *prefix, struct conversation *ret);
 
@@ -39,9 +41,13 @@ void conversation_release(struct conversation *c);
 err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
 	const struct llm_part *parts, size_t count);
 
-/** Stores an answer with its usage and adds it to the run's totals, in one transaction. */
+/** Forgets what was said beyond count messages: its transaction was rolled back. */
+void conversation_unsay(struct conversation *c, size_t count);
+
+/** Stores an answer with its usage, adds it to the run's totals and settles its call
+ * (worker/budget.h), in one transaction. */
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
-	const struct llm_answer *answer, bool keep);
+	const struct llm_answer *answer, bool keep, int64_t call_id);
 
 /** Notes the work tree after the last answer's tools. */
 err_t conversation_tree(struct run_ctx *ctx, const struct conversation *c, const char *tree);
@@ -49,6 +55,9 @@ err_t conversation_tree(struct run_ctx *ctx, const struct conversation *c, const
 /** The work tree after the newest answer whose results are stored, of those after message
  * after_seq; ret_tree stays as it is when there is none. */
 err_t conversation_newest_tree(struct run_ctx *ctx, int conv, int64_t after_seq, char ret_tree[41]);
+
+/** Content blocks stored since the answer before: what the next request adds. */
+int conversation_added(const struct conversation *c);
 
 /** Tool calls of the last message when it is an answer: each needs a result before anything else is
  * said. */

@@ -1,4 +1,5 @@
-/* Cleaning of outside texts. Called by worker/steps/context.c and edit.c. */
+/* Cleaning of outside texts. Called by worker/steps/context.c and edit.c, and when a new
+ * conversation takes the work over (switch.c). */
 #define _GNU_SOURCE
 #include "worker/agent/outside.h"
 
@@ -14,7 +15,7 @@
 
 /* The tags of templates/prompts: a text that closes one would speak with our voice. */
 static const char *const tags[] = {"task", "title", "description", "labels", "parent", "comment",
-	"files", "package_scripts", "project_file", "finding", "output"};
+	"files", "package_scripts", "project_file", "finding", "output", "diff", "summary"};
 
 static int drop_comments(const struct buf *in, struct buf *out)
 {
@@ -85,4 +86,13 @@ int outside_text(struct buf *out, const char *s, size_t len, size_t max)
 	redact_buf(&safe);
 	text_middle(out, safe.data, safe.len, max);
 	return dropped;
+}
+
+void outside_code(struct buf *out, const char *s, size_t len, size_t max)
+{
+	AUTO(buf_release) struct buf clean = BUF(WORK_MAX), safe = BUF(WORK_MAX);
+	text_clean(&clean, s, len);
+	disarm_tags(&clean, &safe);
+	redact_buf(&safe);
+	text_middle(out, safe.data, safe.len, max);
 }

@@ -14,4 +14,7 @@
  */
 int outside_text(struct buf *out, const char *s, size_t len, size_t max);
 
+/** The same for code that the model may see as it is: only made valid, masked and disarmed. */
+void outside_code(struct buf *out, const char *s, size_t len, size_t max);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "lib/mem.h"
 #include "worker/check/sandbox.h"
+#include "worker/git/store.h"
 
 #define COMMAND_MAX 100000 /* the kernel takes 128 KiB an argument */
 
@@ -21,11 +22,14 @@ err_t tool_bash(struct tool_env *env, const json_t *input, struct tool_result *r
 	}
 	const char *const argv[] = {"bash", "-c", command, NULL};
 	const char *const vars[] = {"CI=true", "NO_COLOR=1", "PAGER=cat", "GIT_PAGER=cat", NULL};
+	autofree char *outputs = xasprintf("%s.output", work_tree_path(env->ctx->tree));
 	int64_t timeout_s = settings_int(env->ctx->set, S_AIRUNNER_COMMAND_TIMEOUT_S);
 	const struct sandbox_command cmd = {.argv = argv,
 		.env = vars,
 		.network = SANDBOX_OFFLINE,
 		.timeout_ms = timeout_s * 1000,
+		.shown_dir = outputs,
+		.shown_as = TOOL_OUTPUT_DIR,
 		.alive = run_alive_callback,
 		.alive_arg = env->ctx};
 	AUTO(sandbox_result_release) struct sandbox_result res = {.output = BUF(0)};

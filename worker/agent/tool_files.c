@@ -12,6 +12,7 @@
 #define LINE_MAX_SHOWN 2000
 #define AROUND 2 /* lines shown around an edit */
 #define EDIT_SHOWN 24
+#define OUTPUT_READ_MAX (8u << 20) /* kept outputs are larger than files of a tree may be */
 
 /* Numbered lines first..last, whole ones, up to max bytes. @return the last line shown */
 static size_t add_lines(struct buf *out, const char *s, size_t first, size_t last, size_t max)
@@ -39,10 +40,10 @@ static size_t count_lines(const char *s)
 	return n;
 }
 
-static void list_folder(struct tool_env *env, const char *path, struct tool_result *result)
+static void list_folder(int root_fd, const char *path, struct tool_result *result)
 {
 	AUTO(tree_list_release) struct tree_list list = {0};
-	err_t e = tree_list_folder(env->root_fd, path, strlen(path), &list);
+	err_t e = tree_list_folder(root_fd, path, strlen(path), &list);
 	if (e) {
 		tool_fail(result, "%s", err_text(e));
 		return;
@@ -68,10 +69,11 @@ err_t tool_view(struct tool_env *env, const json_t *input, struct tool_result *r
 	const char *path = tool_arg(input, "path", result);
 	if (!path)
 		return NULL;
-	AUTO(buf_release) struct buf content = BUF(TREE_READ_MAX);
-	err_t e = tree_file_read(env->root_fd, path, strlen(path), &content);
+	AUTO(buf_release) struct buf content = BUF(OUTPUT_READ_MAX);
+	int root_fd = tool_folder(env, &path);
+	err_t e = tree_file_read(root_fd, path, strlen(path), &content);
 	if (err_code(e) == ERR_FORBIDDEN && strstr(err_text(e), "is a folder")) {
-		list_folder(env, path, result);
+		list_folder(root_fd, path, result);
 		return NULL;
 	}
 	if (e || tree_file_is_binary(&content)) {

@@ -9,7 +9,7 @@
 #include "worker/agent/tools.h"
 
 #define MAX_FILES 20000
-#define MAX_FILE (1u << 20)
+#define MAX_FILE (8u << 20)
 #define MAX_HITS 100
 #define MAX_SHOWN 200      /* bytes of a line */
 #define SEARCH_MS 10000    /* all lines together */
@@ -91,7 +91,7 @@ static void search_file(struct search *s, const char *path, const struct buf *co
 	}
 }
 
-static void search_all(struct tool_env *env, struct search *s, const struct tree_list *list)
+static void search_all(int root_fd, struct search *s, const struct tree_list *list)
 {
 	AUTO(buf_release) struct buf content = BUF(MAX_FILE);
 	for (size_t i = 0; i < list->count && s->hits < MAX_HITS && !s->gave_up && !s->late; i++) {
@@ -100,7 +100,7 @@ static void search_all(struct tool_env *env, struct search *s, const struct tree
 		if (s->glob && !glob_fits(s->glob, path))
 			continue;
 		buf_reset(&content);
-		err_t e = tree_file_read(env->root_fd, path, strlen(path), &content);
+		err_t e = tree_file_read(root_fd, path, strlen(path), &content);
 		if (!e && !tree_file_is_binary(&content)) /* too large or odd: passed over */
 			search_file(s, path, &content);
 	}
@@ -119,12 +119,13 @@ err_t tool_grep(struct tool_env *env, const json_t *input, struct tool_result *r
 	if (!path || result->is_error || !search_open(&s, pattern, result))
 		return NULL;
 	AUTO(tree_list_release) struct tree_list list = {0};
-	err_t e = tree_list_walk(env->root_fd, path, strlen(path), MAX_FILES, &list);
+	int root_fd = tool_folder(env, &path);
+	err_t e = tree_list_walk(root_fd, path, strlen(path), MAX_FILES, &list);
 	if (e) {
 		tool_fail(result, "%s", err_text(e));
 		return NULL;
 	}
-	search_all(env, &s, &list);
+	search_all(root_fd, &s, &list);
 	if (s.gave_up)
 		tool_fail(result, "the pattern takes too long; make it simpler");
 	else if (s.late)

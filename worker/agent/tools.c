@@ -83,6 +83,18 @@ void tool_fail(struct tool_result *result, const char *fmt, ...)
 	result->is_error = true;
 }
 
+int tool_folder(const struct tool_env *env, const char **path)
+{
+	size_t n = strlen(TOOL_OUTPUT_DIR);
+	if (strncmp(*path, TOOL_OUTPUT_DIR, n) != 0 || ((*path)[n] && (*path)[n] != '/'))
+		return env->root_fd;
+	*path += n;
+	*path += strspn(*path, "/");
+	if (!**path)
+		*path = ".";
+	return env->output_fd;
+}
+
 bool tool_has(const json_t *input, const char *name)
 {
 	const json_t *v = json_object_get(input, name);

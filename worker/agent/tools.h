@@ -12,8 +12,15 @@
 /** What tools work on. */
 struct tool_env {
 	struct run_ctx *ctx;
-	int root_fd; /* the work tree's top */
+	int root_fd;   /* the work tree's top */
+	int output_fd; /* kept outputs, read as TOOL_OUTPUT_DIR/… */
 };
+
+/** Where commands see the outputs that were too long to be shown; view and grep take it too. */
+#define TOOL_OUTPUT_DIR "/output"
+
+/** The folder that a path to be read lies below; *path becomes relative to it. */
+int tool_folder(const struct tool_env *env, const char **path);
 
 struct tool_result {
 	struct buf text; /* as it came: not yet cleaned, redacted, cut */

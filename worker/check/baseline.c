@@ -17,7 +17,7 @@
 
 err_t check_alive(void *ctx)
 {
-	return run_check_alive(ctx);
+	return run_alive_callback(ctx);
 }
 
 struct check_target check_target_of(

@@ -15,7 +15,7 @@
 struct check_target check_target_of(
 	struct run_ctx *ctx, const json_t *package, const json_t *changed);
 
-/** run_check_alive() in the shape that commands ask it. */
+/** run_alive_callback() by the name that commands ask it. */
 err_t check_alive(void *ctx);
 
 /**

@@ -18,6 +18,7 @@
 #include "lib/text.h"
 #include "worker/check/process.h"
 #include "worker/fault.h"
+#include "worker/lease.h"
 
 #define BWRAP "/usr/bin/bwrap"
 #define DEFAULT_OUTPUT (2u << 20)
@@ -174,6 +175,11 @@ static void build_argv(
 		add_bind(argv, "--ro-bind", dot_git);
 	if (command->write_dir)
 		add_bind(argv, "--bind", command->write_dir);
+	if (command->shown_dir) {
+		strv_add(argv, "--ro-bind");
+		strv_add(argv, "%s", command->shown_dir);
+		strv_add(argv, "%s", command->shown_as);
+	}
 	strv_add(argv, "--chdir");
 	strv_add(
 		argv, "%s%s%s", s->tree, command->cwd ? "/" : "", command->cwd ? command->cwd : "");
@@ -251,9 +257,11 @@ err_t sandbox_run(
 		.alive = command->alive,
 		.alive_arg = command->alive_arg,
 	};
-	struct process_result p;
+	struct process_result p = {0};
 	FAULT_POINT("sandbox.%s.before", command->argv[0]);
-	err_t e = process_run(&spec, &p);
+	err_t e = lease_hold(command->alive, command->alive_arg);
+	if (!e)
+		e = process_run(&spec, &p);
 	FAULT_POINT("sandbox.%s.after", command->argv[0]);
 	close(hosts);
 	bool ended_by_us = p.timed_out || p.flooded;

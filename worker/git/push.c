@@ -12,6 +12,7 @@
 #include "worker/fault.h"
 #include "worker/git/remote.h"
 
+#define LOOKS 2
 #define TEMP_REF "refs/airunner/push-"
 
 /* Id of a full ref or of a commit that is given as such. */
@@ -116,49 +117,51 @@ static err_t upload_commit(struct remote *remote, const git_oid *id, const char 
 	return e ? err_new(kept.code, "%s", kept.text) : NULL;
 }
 
-/* Connects, and reads what the remote has. @return ERR_CONFLICT when that is not what is expected
- */
-static err_t look(struct remote *remote, struct store *store, const struct push_ref *ref,
-	const git_oid *id, bool *ret_is_there)
+/* Connects; *ret_id is what is to be there, *ret_there what is. */
+static err_t look(
+	struct remote *remote, const struct push_ref *ref, git_oid *ret_id, git_oid *ret_there)
 {
-	git_oid there;
-	ERR_TRY(remote_open(store, remote));
+	ERR_TRY(remote_open(remote->store, remote));
+	ERR_TRY(resolve(remote->store, ref->source, ret_id));
 	int rc = git_remote_connect(
 		remote->handle, GIT_DIRECTION_PUSH, &remote->callbacks, NULL, NULL);
 	if (rc < 0)
 		return remote_error(remote, rc, "push to");
-	ERR_TRY(advertised(remote, ref->remote_ref, &there));
-	*ret_is_there = git_oid_equal(&there, id);
-	return *ret_is_there ? NULL : check_expected(ref, &there);
+	return advertised(remote, ref->remote_ref, ret_there);
 }
 
-/* Servers refuse in many words a ref that another moved while we pushed: what it is now tells. */
-static err_t look_again(
-	struct store *store, const struct push_ref *ref, const git_oid *id, err_t refused)
+/* Servers refuse in many words, also a ref that is there already or is just being made, by a try of
+ * ours whose connection was lost: what the ref is now tells. */
+static err_t after_refusal(
+	struct store *store, const struct push_ref *ref, const struct err *refused)
 {
-	AUTO(remote_close) struct remote remote = {0};
-	struct err kept = *refused;
-	bool is_there = false;
-	err_t e = look(&remote, store, ref, id, &is_there);
-	if (is_there)
-		return NULL;
-	return err_code(e) == ERR_CONFLICT ? e : err_new(kept.code, "%s", kept.text);
+	for (int n = 0; n < LOOKS; n++) {
+		AUTO(remote_close) struct remote remote = {.store = store};
+		git_oid id, there;
+		err_t e = n ? http_wait(http_retry_wait_ms(store->set, NULL, 0), store->alive,
+				      store->alive_arg)
+			    : NULL;
+		if (!e)
+			e = look(&remote, ref, &id, &there);
+		if (e)
+			break;
+		if (git_oid_equal(&there, &id))
+			return NULL;
+		ERR_TRY(check_expected(ref, &there));
+	}
+	return err_new(refused->code, "%s", refused->text);
 }
 
 static err_t push_one(struct store *store, const struct push_ref *ref)
 {
-	AUTO(remote_close) struct remote remote = {0};
-	git_oid id;
-	bool is_there = false;
-	ERR_TRY(resolve(store, ref->source, &id));
-	ERR_TRY(look(&remote, store, ref, &id, &is_there));
-	if (is_there)
+	AUTO(remote_close) struct remote remote = {.store = store};
+	git_oid id, there;
+	ERR_TRY(look(&remote, ref, &id, &there));
+	if (git_oid_equal(&there, &id))
 		return NULL; /* pushed before this run was interrupted */
+	ERR_TRY(check_expected(ref, &there));
 	FAULT_POINT("git.push.before");
-	err_t e = upload_commit(&remote, &id, ref->remote_ref);
-	if (err_code(e) == ERR_PUSH_REFUSED)
-		e = look_again(store, ref, &id, e);
-	ERR_TRY(e);
+	ERR_TRY(upload_commit(&remote, &id, ref->remote_ref));
 	FAULT_POINT("git.push.after");
 	return NULL;
 }
@@ -171,6 +174,10 @@ err_t store_push(struct store *store, const struct push_ref *refs, size_t count)
 		do /* again is harmless: a ref that arrived counts as pushed */
 			e = push_one(store, &refs[i]);
 		while (remote_again(store, n++, &e));
+		if (err_code(e) != ERR_PUSH_REFUSED)
+			continue;
+		struct err refused = *e; /* looking may make other errors */
+		e = after_refusal(store, &refs[i], &refused);
 	}
 	return e;
 }

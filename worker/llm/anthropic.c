@@ -15,13 +15,14 @@
 
 #include "lib/mem.h"
 #include "lib/text.h"
+#include "worker/llm/call.h"
+#include "worker/llm/raw.h"
 
 #define VERSION "2023-06-01"
 #define MARK_1H "\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}"
 #define MARK_5M ",\"cache_control\":{\"type\":\"ephemeral\"}"
 #define MESSAGE_END "}]}" /* of every user message: last block, list, message */
 #define LOOK_BACK 15      /* blocks; the service looks back 20 from a mark */
-#define MAX_EVENT (8u << 20)
 
 static void add_json(struct buf *out, const char *text)
 {
@@ -30,13 +31,14 @@ static void add_json(struct buf *out, const char *text)
 	buf_adds(out, s);
 }
 
-static void add_thinking(const struct profile *p, struct buf *out)
+static void add_thinking(const struct llm *llm, struct buf *out)
 {
+	const struct profile *p = &llm->profile;
 	if (p->thinking == THINKING_ADAPTIVE)
 		buf_adds(out, ",\"thinking\":{\"type\":\"adaptive\"}");
 	else if (p->thinking == THINKING_ENABLED)
 		buf_addf(out, ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":%lld}",
-			(long long)p->thinking_budget);
+			(long long)p->thinking_budget[llm->purpose]);
 	if (*p->effort) {
 		buf_adds(out, ",\"output_config\":{\"effort\":");
 		add_json(out, p->effort);
@@ -50,7 +52,7 @@ static err_t make_prefix(const struct llm *llm, const char *system, const struct
 	buf_adds(out, "{\"model\":");
 	add_json(out, llm->profile.model);
 	buf_adds(out, ",\"stream\":true");
-	add_thinking(&llm->profile, out);
+	add_thinking(llm, out);
 	buf_adds(out, ",\"tools\":[");
 	for (size_t i = 0; i < count; i++) {
 		buf_adds(out, i ? ",{\"name\":" : "{\"name\":");
@@ -97,6 +99,8 @@ static err_t read_message(
 	json_auto_t *message =
 		json_loadb(data, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
 	const json_t *content = json_object_get(message, "content");
+	struct raw blocks = {0}, it, input;
+	raw_member((struct raw){data, len}, "content", &blocks);
 	if (!json_is_array(content))
 		return err_new(ERR_INTERNAL, "a stored message is not one");
 	size_t i;
@@ -107,8 +111,9 @@ static err_t read_message(
 		const char *name = json_string_value(json_object_get(block, "name"));
 		if (!type || strcmp(type, "tool_use") != 0 || !id || !name)
 			continue;
-		autofree char *raw = json_dumps(json_object_get(block, "input"), JSON_COMPACT);
-		llm_calls_add(ret_calls, id, name, raw ? raw : "{}");
+		bool found = raw_item(blocks, i, &it) && raw_member(it, "input", &input);
+		autofree char *raw = found ? xstrndup(input.data, input.len) : xstrdup("{}");
+		llm_calls_add(ret_calls, id, name, raw);
 	}
 	*ret_blocks = (int)json_array_size(content);
 	return NULL;
@@ -171,29 +176,19 @@ size_t anthropic_pieces(const struct llm *llm, const struct llm_request *request
 
 /* ---- the call ---- */
 
-/* The base address with or without /v1 and slashes at its end. */
-static char *make_url(const struct settings *set)
-{
-	autofree char *base = xstrdup(settings_str(set, S_ANTHROPIC_BASE_URL));
-	size_t len = strlen(base);
-	while (len > 0 && base[len - 1] == '/')
-		base[--len] = '\0';
-	if (text_ends(base, "/v1"))
-		base[len - 3] = '\0';
-	return xasprintf("%s/v1/messages", base);
-}
-
 /* Which refusals mean that the conversation is too long, and which that waiting will not help. */
 static const struct {
-	long status; /* 0: any */
+	long status;
 	const char *words;
 	enum err_code code;
 } refusals[] = {
-	{400, "prompt is too long", ERR_LIMIT},
-	{400, "exceed context limit", ERR_LIMIT},
-	{413, "", ERR_LIMIT},
-	{429, "enforced_spend_limit_reached", ERR_OUTSIDE_FINAL},
-	{429, "contract_spend_limit_reached", ERR_OUTSIDE_FINAL},
+	{400, "prompt is too long", ERR_CONTEXT},
+	{400, "exceed context limit", ERR_CONTEXT},
+	{413, "", ERR_CONTEXT},
+	{429, "enforced_spend_limit_reached", ERR_SPENT},
+	{429, "contract_spend_limit_reached", ERR_SPENT},
+	{400, "specified API usage limits", ERR_SPENT},
+	{402, "", ERR_SPENT},
 };
 
 static err_t status_error(
@@ -208,7 +203,7 @@ static err_t status_error(
 			continue;
 		*ret_can_retry = false;
 		return err_new(refusals[i].code, "%s%.300s",
-			refusals[i].code == ERR_LIMIT
+			refusals[i].code == ERR_CONTEXT
 				? "the conversation no longer fits the model: "
 				: "anthropic refuses until its spending limit is raised: ",
 			message ? message : "");
@@ -221,12 +216,9 @@ static err_t on_data(void *arg, const char *data, size_t len)
 	return anthropic_stream_feed(arg, data, len);
 }
 
-/* A try that failed in transit may be repeated; what the caller or the service said may not always.
- */
-static bool failure_retries(err_t e)
+static bool is_complete(const void *arg)
 {
-	enum err_code code = err_code(e);
-	return code == ERR_NETWORK || code == ERR_TIMEOUT || code == ERR_OUTSIDE;
+	return anthropic_stream_complete(arg);
 }
 
 static err_t stream(const struct llm *llm, const struct llm_request *request, llm_event_fn fn,
@@ -236,41 +228,18 @@ static err_t stream(const struct llm *llm, const struct llm_request *request, ll
 	autofree struct http_piece *pieces = NULL;
 	size_t count = anthropic_pieces(llm, request, tail, sizeof tail, &pieces);
 	AUTO(anthropic_stream_freep) struct anthropic_stream *s = anthropic_stream_new(fn, arg);
-	autofree char *url = make_url(llm->set);
-	const char *key = settings_str(llm->set, S_ANTHROPIC_API_KEY);
-	bool bearer = text_ieq(settings_str(llm->set, S_AIRUNNER_ANTHROPIC_AUTH), "bearer");
-	autofree char *auth = xasprintf("%s%s", bearer ? "Bearer " : "", key);
-	const struct http_header headers[] = {{"content-type", "application/json"},
-		{"accept", "text/event-stream"}, {"anthropic-version", VERSION},
-		{bearer ? "authorization" : "x-api-key", auth}, {NULL, NULL}};
-	const struct http_request req = {.service = "anthropic",
-		.method = "POST",
-		.url = url,
-		.headers = headers,
-		.body = pieces,
-		.body_pieces = count,
-		.timeout_ms = settings_int(llm->set, S_AIRUNNER_LLM_TIMEOUT_S) * 1000,
-		.stall_ms = settings_int(llm->set, S_AIRUNNER_LLM_STALL_S) * 1000,
-		.max_body = MAX_EVENT * 4,
-		.on_data = on_data,
-		.on_data_arg = s,
-		.alive = request->alive,
-		.alive_arg = request->alive_arg};
-	err_t e = http_try(llm->set, &req, ret_response);
-	explicit_bzero(auth, strlen(auth));
-	if (anthropic_stream_complete(s)) /* a reset after the last event loses nothing */
-		return NULL;
-	*ret_can_retry = failure_retries(e);
-	if (e)
-		return e;
-	if (ret_response->status != 200)
-		return status_error(&req, ret_response, ret_can_retry);
-	*ret_can_retry = true;
-	return err_new(ERR_NETWORK, "anthropic: the stream was cut before its end");
+	const struct llm_call_spec call = {.pieces = pieces,
+		.count = count,
+		.header = {"anthropic-version", VERSION},
+		.feed = on_data,
+		.is_complete = is_complete,
+		.status_error = status_error,
+		.stream = s};
+	return llm_call_make(llm, request, &call, ret_response, ret_can_retry);
 }
 
 const struct llm_provider anthropic_provider = {
-	.name = "anthropic",
+	.api = "messages",
 	.answer_open = "{\"role\":\"assistant\",\"content\":[",
 	.answer_close = "]}",
 	.prefix = make_prefix,

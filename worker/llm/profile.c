@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/mem.h"
 
@@ -70,6 +71,23 @@ static err_t read_prices(const json_t *rows, struct profile *p)
 	return NULL;
 }
 
+static err_t read_budgets(const json_t *from, struct profile *p)
+{
+	static const struct {
+		const char *name;
+		int64_t usual;
+	} purposes[LLM_PURPOSE__MAX] = {
+		[LLM_EXECUTE] = {"execute", 8000}, [LLM_PLAN] = {"plan", 10000}};
+	for (int i = 0; i < LLM_PURPOSE__MAX; i++) {
+		p->thinking_budget[i] = number(from, purposes[i].name, purposes[i].usual);
+		if (p->thinking_budget[i] < 1024)
+			return err_new(ERR_CONFIG,
+				"thinking: \"budget\": \"%s\" must be 1024 or more",
+				purposes[i].name);
+	}
+	return NULL;
+}
+
 static err_t read_thinking(const json_t *from, struct profile *p)
 {
 	const json_t *t = json_object_get(from, "thinking");
@@ -79,10 +97,10 @@ static err_t read_thinking(const json_t *from, struct profile *p)
 			continue;
 		p->thinking = (enum thinking_mode)i;
 		copy(p->effort, sizeof p->effort, t, "effort");
-		p->thinking_budget = number(t, "budget", 8000);
-		if (p->thinking == THINKING_ENABLED && p->thinking_budget < 1024)
-			return err_new(ERR_CONFIG, "thinking: \"budget\" must be 1024 or more");
-		return NULL;
+		copy(p->more_effort, sizeof p->more_effort, t, "more_effort");
+		return p->thinking == THINKING_ENABLED
+			       ? read_budgets(json_object_get(t, "budget"), p)
+			       : NULL;
 	}
 	return err_new(ERR_CONFIG, "thinking: \"mode\" must be adaptive, enabled or none");
 }
@@ -91,10 +109,13 @@ static err_t fill(const json_t *from, struct profile *p)
 {
 	ERR_TRY(read_thinking(from, p));
 	copy(p->provider, sizeof p->provider, from, "provider");
+	copy(p->api, sizeof p->api, from, "api");
+	copy(p->max_tokens, sizeof p->max_tokens, from, "max_tokens");
 	copy(p->edit_format, sizeof p->edit_format, from, "edit_format");
 	p->max_output = number(from, "max_output", 0);
 	p->context = number(from, "context", 0);
 	p->min_cache_tokens = number(from, "min_cache_tokens", 1024);
+	p->cache_ttl_s = number(from, "cache_ttl_s", 300);
 	p->preserved_thinking = json_is_true(json_object_get(from, "preserved_thinking"));
 	p->forced_tool_choice = json_is_true(json_object_get(from, "forced_tool_choice"));
 	if (!*p->provider || p->max_output < 1024 || p->context < 8192)
@@ -116,20 +137,67 @@ static const json_t *entry(const json_t *models, const char *model)
 	return json_object_get(all, name);
 }
 
-err_t profile_read(
-	const json_t *models, const char *file, const char *model, struct profile *ret_profile)
+/* The family with the longest beginning of the name. */
+static const json_t *family(const json_t *models, const char *model)
+{
+	const json_t *found = NULL, *all = json_object_get(models, "families");
+	size_t longest = 0, i;
+	json_t *one;
+	json_array_foreach (all, i, one) {
+		const char *begins = json_string_value(json_object_get(one, "begins"));
+		size_t len = begins ? strlen(begins) : 0;
+		if (len <= longest || strncmp(model, begins, len) != 0)
+			continue;
+		found = one;
+		longest = len;
+	}
+	return found;
+}
+
+/* Nothing of the file is known by this name. */
+static const json_t *guess(const json_t *models, const char *model, const char *provider)
+{
+	const json_t *found = family(models, model);
+	if (!found)
+		found = json_object_get(json_object_get(models, "defaults"), provider);
+	return found ? found : json_object_get(models, "default");
+}
+
+/* Where the provider is; what the model's own entry says goes first. */
+static void fill_provider(const json_t *models, struct profile *p)
+{
+	const json_t *row = json_object_get(json_object_get(models, "providers"), p->provider);
+	if (!*p->api)
+		copy(p->api, sizeof p->api, row, "api");
+	copy(p->base_url, sizeof p->base_url, row, "base_url");
+	copy(p->path, sizeof p->path, row, "path");
+	copy(p->auth, sizeof p->auth, row, "auth");
+	copy(p->key, sizeof p->key, row, "key");
+}
+
+err_t profile_read(const json_t *models, const char *file, const char *model, const char *provider,
+	struct profile *ret_profile)
 {
 	struct profile p = {0};
 	const json_t *found = entry(models, model);
 	snprintf(p.model, sizeof p.model, "%s", model);
 	p.is_listed = found != NULL;
-	err_t e = fill(found ? found : json_object_get(models, "default"), &p);
+	err_t e = fill(found ? found : guess(models, model, provider), &p);
 	if (e) {
 		profile_release(&p);
 		return err_in(e, "%s: %s", file, found ? model : "default");
 	}
+	fill_provider(models, &p);
 	*ret_profile = p;
 	return NULL;
+}
+
+/* A model of unknown name belongs to the provider whose setting names it. */
+static const char *named_by(const struct settings *set, const char *model)
+{
+	bool is_other = strcmp(model, settings_str(set, S_OPENAI_MODEL)) == 0 &&
+			strcmp(model, settings_str(set, S_ANTHROPIC_MODEL)) != 0;
+	return is_other ? "openai" : "anthropic";
 }
 
 err_t profile_load(const struct settings *set, const char *model, struct profile *ret_profile)
@@ -140,7 +208,7 @@ err_t profile_load(const struct settings *set, const char *model, struct profile
 	json_auto_t *models = json_load_file(own, 0, &error);
 	if (!models)
 		return err_new(ERR_CONFIG, "%s:%d: %s", own, error.line, error.text);
-	return profile_read(models, own, model, ret_profile);
+	return profile_read(models, own, model, named_by(set, model), ret_profile);
 }
 
 /* The newest price in force that day; of its tiers the smallest that holds the prompt. */
@@ -172,4 +240,47 @@ bool profile_cost(const struct profile *profile, const struct llm_usage *usage, 
 		       (__int128)usage->read * p->cache_read;
 	*ret_usd_micro = (int64_t)((sum + 500000) / 1000000);
 	return true;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Of a prompt of n tokens, in the tier that it falls into. */
+static bool worst_of(const struct profile *profile, int64_t n, int64_t kept, const char *day,
+	int64_t *input, int64_t *output_price)
+{
+	const struct price *p = price_for(profile, n, day);
+	if (!p)
+		return false;
+	int64_t of_rest = most(most(p->input, p->cache_write_5m), p->cache_read);
+	int64_t of_kept = most(of_rest, p->cache_write_1h);
+	int64_t first = kept < n ? kept : n;
+	__int128 sum = (__int128)first * of_kept + (__int128)(n - first) * of_rest;
+	*input = most(*input, (int64_t)((sum + 999999) / 1000000));
+	*output_price = most(*output_price, p->output);
+	return true;
+}
+
+bool profile_worst(const struct profile *profile, int64_t kept, int64_t rest, const char *day,
+	int64_t *ret_input, int64_t *ret_output_price)
+{
+	int64_t input = 0, output_price = 0;
+	if (!worst_of(profile, kept + rest, kept, day, &input, &output_price))
+		return false;
+	for (size_t i = 0; i < profile->price_count; i++) /* smaller prompts may cost more */
+		if (profile->prices[i].up_to_tokens < kept + rest)
+			worst_of(profile, profile->prices[i].up_to_tokens, kept, day, &input,
+				&output_price);
+	*ret_input = input;
+	*ret_output_price = output_price;
+	return true;
+}
+
+void profile_today(char ret_day[11])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	strftime(ret_day, 11, "%Y-%m-%d", gmtime_r(&now, &tm));
 }

@@ -7,8 +7,6 @@
 #include "lib/mem.h"
 #include "worker/claim.h"
 
-#define TRIES 3
-
 static err_t lock_repo(struct db *db, int64_t id)
 {
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
@@ -39,17 +37,8 @@ static err_t move_rows(const struct run_ctx *ctx, int64_t repo_id, const char *p
 err_t run_move(struct run_ctx *ctx, int64_t repo_id, const char *project_key, const char *issue_key,
 	const char *line)
 {
-	err_t e = NULL;
-	for (int n = 0; n < TRIES; n++) {
-		ERR_TRY(db_begin(ctx->db));
-		e = move_rows(ctx, repo_id, project_key, issue_key, line);
-		if (!e)
-			return db_commit(ctx->db);
-		db_rollback(ctx->db);
-		if (err_code(e) != ERR_DB_RETRY)
-			break;
-	}
-	if (err_code(e) == ERR_DB_DUPLICATE)
-		return run_give_way(ctx->db, &ctx->run);
-	return e;
+	struct db_try t = {0};
+	while (db_try(ctx->db, &t))
+		t.error = move_rows(ctx, repo_id, project_key, issue_key, line);
+	return err_code(t.error) == ERR_DB_DUPLICATE ? run_give_way(ctx->db, &ctx->run) : t.error;
 }

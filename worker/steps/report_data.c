@@ -35,6 +35,8 @@ static const struct {
 	{ERR_NETWORK, "outside"},
 	{ERR_OUTSIDE, "outside"},
 	{ERR_RATE, "outside"},
+	{ERR_SPENT, "access"},
+	{ERR_CONTEXT, "limit"},
 	{ERR_OUTSIDE_FINAL, "access"},
 	{ERR_LLM_ANSWER, "model"},
 };
