@@ -8,12 +8,14 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/redact.h"
 #include "lib/text.h"
 #include "worker/claim.h"
 #include "worker/fault.h"
 #include "worker/git/store.h"
 #include "worker/journal.h"
 #include "worker/metrics.h"
+#include "worker/rate.h"
 
 #define AWAY_WAIT_S 15
 
@@ -94,12 +96,34 @@ const char *ending_category(const struct run_ctx *ctx, enum err_code code)
 	return code == ERR_CHECKS && *category ? category : err_code_name(code);
 }
 
+static int64_t requeue_wait_s(enum err_code code)
+{
+	if (code == ERR_RATE || code == ERR_SPENT)
+		return rate_parked_s();
+	return code == ERR_STOPPING ? 0 : AWAY_WAIT_S;
+}
+
+/* An outside service wants to be left alone: the run waits, and a person may read why. */
+static err_t note_parked(struct run_ctx *ctx, enum err_code code, const char *words, int64_t wait_s)
+{
+	return code != ERR_RATE && code != ERR_SPENT
+		       ? NULL
+		       : journal_event(ctx, EVENT_PROGRESS,
+				 json_pack("{s:s s:I}", "category", err_code_name(code), "wait_s",
+					 (json_int_t)wait_s),
+				 "Parked for %lld s: %s", (long long)wait_s, words);
+}
+
 void ending_requeue(struct run_ctx *ctx, err_t cause)
 {
-	int64_t wait_s = err_code(cause) == ERR_STOPPING ? 0 : AWAY_WAIT_S;
-	const char *outcome = err_code_name(err_code(cause));
-	log_warning("back to the queue: %s", err_text(cause));
+	enum err_code code = err_code(cause);
+	int64_t wait_s = requeue_wait_s(code);
+	const char *outcome = err_code_name(code);
+	autofree char *words = redact_str(err_text(cause));
+	log_warning("back to the queue: %s", words);
 	err_t e = db_reconnect(ctx->db);
+	if (!e)
+		e = note_parked(ctx, code, words, wait_s);
 	if (!e) /* its end could not be journalled: that is no crash */
 		e = db_exec(ctx->db, Q_STEPS_PARK,
 			DB_ARGS(db_str(outcome), db_i64(ctx->run.id), db_i64(ctx->run.fence)),

@@ -20,10 +20,12 @@
 #include "worker/fault.h"
 #include "worker/http.h"
 #include "worker/outbox_effects.h"
+#include "worker/rate.h"
 
 #define KEY_MAX 190
 #define TRIES 3
-#define PATIENCE_MS 35000 /* a little more than send_until is ahead */
+#define SENDING_PATIENCE_MS 2000 /* for a call's turn: a row is sent within send_until */
+#define PATIENCE_MS 35000        /* a little more than send_until is ahead */
 
 enum row_state { ROW_ABSENT, ROW_WAITING, ROW_SENDING, ROW_DONE, ROW_VOID, ROW__MAX };
 
@@ -192,10 +194,12 @@ static err_t send_once(const struct sending *s, const struct row *row, json_t **
 {
 	ERR_TRY(run_hold(s->ctx)); /* before the row is taken: from then on time counts */
 	ERR_TRY(take_row(s));
+	rate_set_patience(SENDING_PATIENCE_MS);
 	FAULT_POINT("outbox.%s.taken", s->effect->name);
 	json_auto_t *result = NULL;
 	bool sent = false;
 	err_t e = call_service(s, row, &sent, &result);
+	rate_set_patience(0);
 	if (e) {
 		*ret_refused = *e;
 		return note_failure(s, ret_refused, sent && unknown_end(e->code));

@@ -13,6 +13,7 @@
 #include "lib/mem.h"
 #include "worker/llm/anthropic.h"
 #include "worker/llm/openai.h"
+#include "worker/rate.h"
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
@@ -208,6 +209,8 @@ err_t llm_ask(
 			return NULL;
 		}
 		answer_begin(ret_answer); /* nothing of a failed call is used */
+		if (err_code(e) == ERR_SPENT)
+			rate_note_spent(llm->set, llm->at.service, err_text(e));
 		int64_t wait_ms = http_retry_wait_ms(llm->set, res.status ? &res : NULL, n);
 		if (!can_retry || n == HTTP_RETRIES || wait_ms < 0)
 			return e;
