@@ -29,6 +29,16 @@ static void on_stop(int signal_number)
 	run_request_stop();
 }
 
+/* The limit of an attempt's time counts all its claims, by the database's clock. */
+static err_t count_worked(struct run_ctx *ctx)
+{
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	ERR_TRY(db_query(ctx->db, Q_RUN_WORKED, DB_ARGS(db_i64(ctx->run.id)), &rows));
+	if (db_rows_next(rows))
+		ctx->started_ms -= db_rows_i64(rows, "ms");
+	return NULL;
+}
+
 static err_t open_all(struct run_ctx *ctx, struct repo_configs *repos)
 {
 	ERR_TRY(repo_configs_ids(ctx->db, repos));
@@ -74,8 +84,10 @@ int child_work(const struct settings *set, struct repo_configs *repos, const cha
 		log_set_context(id, ctx.run.issue_key, worker);
 		FAULT_START(ctx.run.issue_key);
 		FAULT_POINT("run.loaded");
-		e = open_all(&ctx, repos);
+		e = count_worked(&ctx);
 	}
+	if (!e)
+		e = open_all(&ctx, repos);
 	if (e) {
 		log_error("run %lld: %s", (long long)id, err_text(e));
 		code = 1;

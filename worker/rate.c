@@ -11,7 +11,6 @@
 
 #define SPENT_MS 900000
 #define PAUSE_MAX_MS (24 * 3600000LL) /* a strange header stops nobody for ever */
-#define PARKED_S 60                   /* when no pause is known */
 #define REASON_MAX 255
 
 static const struct {
@@ -65,7 +64,7 @@ static void park(int64_t ms)
 int64_t rate_parked_s(void)
 {
 	int64_t ms = rate.parked_until_ms - monotonic_ms();
-	return ms > 0 ? (ms + 999) / 1000 : PARKED_S;
+	return ms > 0 ? (ms + 999) / 1000 : 0;
 }
 
 static err_t ask(const char *service, int64_t per_minute, int64_t most_ms, struct place *place)

@@ -37,7 +37,8 @@ void rate_note(
  * quarter of an hour. */
 void rate_note_spent(const struct settings *set, const char *service, const char *words);
 
-/** How long a run waits that ended by ERR_RATE or ERR_SPENT: until the last pause met is over. */
+/** How long a run waits that ended by ERR_RATE or ERR_SPENT: until the longest pause met is over; 0
+ * when none was. */
 int64_t rate_parked_s(void);
 
 /* ---- what answers say (worker/rate_answer.c) ---- */
