@@ -134,8 +134,7 @@ static char *joined(const struct talk *t)
 	"\"description\":\"Shows \\\"a\\\" file.\",\"parameters\":{\"type\":\"object\"}," \
 	"\"strict\":false}],\"instructions\":\"You are\\nit.\",\"input\":["
 #define TASK \
-	"{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":" \
-	"\"Do this.\"}]}"
+	"{\"type\":\"message\",\"role\":\"user\",\"content\":\"Do this.\"}"
 
 static const struct llm_part results[] = {{"call_1", "1: int x;", false},
 	{"call_2", "no such file", true}, {.text = "Come to an end."}};
@@ -155,8 +154,7 @@ static void items_go_back_as_they_came_and_each_request_begins_as_the_one_before
 			    ",{\"type\":\"function_call_output\",\"call_id\":\"call_1\",\"output\":"
 			    "\"1: int x;\"},{\"type\":\"function_call_output\",\"call_id\":\"call_"
 			    "2\",\"output\":\"Error: no such file\"},{\"type\":\"message\",\"role\""
-			    ":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"Come to an "
-			    "end.\"}]}],\"max_output_tokens\":9}");
+			    ":\"user\",\"content\":\"Come to an end.\"}],\"max_output_tokens\":9}");
 	assert_memory_equal(one, two, strlen(PREFIX TASK));
 }
 

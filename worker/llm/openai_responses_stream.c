@@ -88,7 +88,10 @@ static err_t give_item(struct responses_stream *s, const json_t *item, struct ra
 		event.text = text.len ? text.data : NULL;
 	}
 	if (is(type, "function_call")) {
-		const char *arguments = openai_str(item, "arguments");
+		const json_t *given = json_object_get(item, "arguments");
+		const char *arguments = json_string_value(given);
+		if (arguments && strlen(arguments) < json_string_length(given))
+			arguments = "null"; /* a NUL would hide what comes after it */
 		event.tool_id = openai_str(item, "call_id");
 		event.tool_name = openai_str(item, "name");
 		event.tool_input = arguments && *arguments ? arguments : "{}";
