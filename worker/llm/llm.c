@@ -12,6 +12,7 @@
 #include "lib/mem.h"
 #include "worker/llm/anthropic.h"
 #include "worker/llm/openai.h"
+#include "worker/rate.h"
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
@@ -249,6 +250,8 @@ err_t llm_ask(
 		int64_t wait_ms = http_retry_wait_ms(llm->set, res.status ? &res : NULL, n);
 		bool again = can_retry && n < HTTP_RETRIES && wait_ms >= 0;
 		struct err cause = *e; /* what is told to others makes errors of its own */
+		if (cause.code == ERR_SPENT)
+			rate_note_spent(llm->set, llm->at.service, cause.text);
 		err_t told = tell_failure(request, &res, ret_answer, again);
 		answer_begin(ret_answer); /* nothing of a failed call is used */
 		e = told ? told : err_new(cause.code, "%s", cause.text);
