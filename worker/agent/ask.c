@@ -125,10 +125,22 @@ static err_t check_room(const struct asking *s, const struct llm_answer *answer)
 		(double)(s->a->spent.usd_micro + answer->cost_usd_micro) / 1e6);
 }
 
+/* An answer whose tokens the provider does not tell: what it may have cost is charged. */
+static err_t charge_unknown(struct asking *s, const struct llm_answer *answer)
+{
+	int64_t usd_micro = 0;
+	if (answer->usage.is_known)
+		return NULL;
+	ERR_TRY(budget_estimate(s->a->ctx, &s->a->llm, &s->call, NULL, &usd_micro));
+	s->a->spent.usd_micro += usd_micro;
+	return NULL;
+}
+
 static err_t ask(struct asking *s, struct llm_answer *answer)
 {
 	struct agent *a = s->a;
 	ERR_TRY(llm_ask(&a->llm, &s->request, answer));
+	ERR_TRY(charge_unknown(s, answer));
 	ERR_TRY(conversation_answer(
 		a->ctx, &a->llm, &a->conv, answer, agent_keeps(answer), s->call.id));
 	a->result->turns++;
