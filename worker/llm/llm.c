@@ -12,6 +12,7 @@
 #include "lib/mem.h"
 #include "worker/llm/anthropic.h"
 #include "worker/llm/openai.h"
+#include "worker/llm/raw.h"
 #include "worker/rate.h"
 
 #define MAX_MESSAGE (8u << 20)
@@ -55,9 +56,8 @@ void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, co
 	calls->items = xrealloc(calls->items, (calls->count + 1) * sizeof *calls->items);
 	struct llm_call *call = &calls->items[calls->count++];
 	*call = (struct llm_call){.id = xstrdup(id), .name = xstrdup(name), .raw = xstrdup(raw)};
-	json_t *input = json_loads(raw, JSON_ALLOW_NUL, NULL);
-	if (!input) /* an integer beyond 64 bits is no reason to refuse a call */
-		input = json_loads(raw, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	json_error_t error;
+	json_t *input = raw_parse((struct raw){raw, strlen(raw)}, &error);
 	if (json_is_object(input))
 		call->input = input;
 	else
