@@ -139,8 +139,8 @@ static err_t tick(struct daemon *d)
 	if (reload)
 		ERR_TRY(reload_repos(d));
 	err_t e = daemon_claim(d, &stopping);
-	ERR_TRY(daemon_watch(d)); /* leases are renewed whatever hinders claims */
-	ERR_TRY(e);
+	err_t watched = daemon_watch(d); /* leases are renewed whatever hinders claims */
+	ERR_TRY(e ? e : watched);
 	reconcile(d);
 	tell_systemd(d);
 	return NULL;
