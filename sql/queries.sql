@@ -54,6 +54,10 @@ SELECT RELEASE_LOCK(?) AS released;
 -- out: run_id, duplicate
 CALL intake(?, ?, ?, ?, ?, ?);
 
+-- name: database_now
+-- out: now_ms
+SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS INTEGER) AS now_ms;
+
 -- ============================== api and pages (cgi) ==============================
 
 -- name: auth_token

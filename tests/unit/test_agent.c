@@ -601,14 +601,14 @@ static void a_cut_answer_runs_nothing_and_is_asked_again_with_more_room(void **s
 		1);
 }
 
-static void a_refusal_ends_the_run_with_its_words(void **state)
+static void a_refusal_without_another_model_is_a_persons_question(void **state)
 {
 	(void)state;
 	AUTO(script_release) struct script s = {0};
 	says(&s, "refusal", "[{\"type\":\"text\",\"text\":\"No.\"}]");
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
 	assert_int_equal(with_db_number(db, "SELECT turns FROM runs"), 1);
 }
 
@@ -740,8 +740,8 @@ static void a_refused_answer_of_before_the_kill_still_ends_the_run(void **state)
 	says(&s, "refusal", "[{\"type\":\"text\",\"text\":\"No.\"}]");
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
 	assert_int_equal(canned_count(w.server), 1);
 }
 
@@ -889,7 +889,7 @@ int main(void)
 		cmocka_unit_test(a_refused_call_costs_nothing),
 		cmocka_unit_test(passing_the_notice_is_told_with_figures),
 		cmocka_unit_test(a_cut_answer_runs_nothing_and_is_asked_again_with_more_room),
-		cmocka_unit_test(a_refusal_ends_the_run_with_its_words),
+		cmocka_unit_test(a_refusal_without_another_model_is_a_persons_question),
 		cmocka_unit_test(wrong_calls_are_answered_with_an_error),
 		cmocka_unit_test(a_heal_round_goes_on_with_the_conversation),
 		cmocka_unit_test(calls_without_a_result_get_one_when_the_work_goes_on),

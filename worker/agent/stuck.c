@@ -7,8 +7,12 @@
 #include <string.h>
 
 #include "lib/mem.h"
+#include "lib/text.h"
 #include "worker/agent/agent_private.h"
+#include "worker/agent/outside.h"
 #include "worker/journal.h"
+
+#define CALL_SHOWN 200
 
 void agent_note_watch(struct agent *a)
 {
@@ -70,13 +74,29 @@ static err_t tell(struct agent *a, enum trouble trouble, enum rung rung)
 		"The model %s: %s", trouble_words(trouble), deeds[rung]);
 }
 
+/* "it repeats the same call with the same result: view {"path":"a.ts"}" */
+static err_t describe(struct agent *a, enum trouble trouble, struct buf *out)
+{
+	AUTO(llm_calls_release) struct llm_calls calls = {0};
+	ERR_TRY(conversation_open_calls(&a->llm, &a->conv, &calls));
+	buf_addf(out, "it %s", trouble_words(trouble));
+	if (calls.count == 0)
+		return NULL;
+	const struct llm_call *last = &calls.items[calls.count - 1];
+	autofree char *line = xasprintf(": %s %s", last->name, last->raw);
+	outside_code(out, line, strlen(line), CALL_SHOWN);
+	return NULL;
+}
+
 static err_t step_up(struct agent *a, enum trouble trouble, enum rung rung, struct speech *speech)
 {
 	if (rung == RUNG_HINT)
 		return speech_nudge(speech, a,
 			json_pack("{s:{s:b}}", "trouble", trouble_name(trouble), true));
-	autofree char *detail = xasprintf("it %s", trouble_words(trouble));
-	json_t *pending = json_pack("{s:s, s:s}", "reason", rung_name(rung), "detail", detail);
+	AUTO(buf_release) struct buf detail = BUF(2000);
+	ERR_TRY(describe(a, trouble, &detail));
+	json_t *pending = json_pack(
+		"{s:s, s:o}", "reason", rung_name(rung), "detail", text_jsonn(detail.data, detail.len));
 	if (rung == RUNG_EFFORT)
 		plan_effort(a, pending);
 	if (rung == RUNG_RESTART && *a->watch.good)

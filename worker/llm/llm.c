@@ -15,9 +15,10 @@
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
+#define CONTEXT_FULL "context_exceeded" /* our own stop_name, for any provider */
 
 static const struct llm_provider *const providers[] = {
-	&anthropic_provider, &openai_responses_provider};
+	&anthropic_provider, &openai_responses_provider, &openai_chat_provider};
 
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm)
 {
@@ -95,7 +96,8 @@ void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_
 
 enum llm_stop llm_stop_of(const struct llm *llm, const char *stop_name)
 {
-	return llm->provider->stop_of(stop_name);
+	return strcmp(stop_name, CONTEXT_FULL) == 0 ? LLM_STOP_CONTEXT
+						    : llm->provider->stop_of(stop_name);
 }
 
 err_t llm_read_message(const struct llm *llm, const char *data, size_t len,
@@ -220,7 +222,15 @@ static err_t one_try(const struct llm *llm, const struct llm_request *request,
 {
 	struct collector c = {llm, answer};
 	answer_begin(answer);
-	return llm->provider->stream(llm, request, on_event, &c, res, ret_can_retry);
+	err_t e = llm->provider->stream(llm, request, on_event, &c, res, ret_can_retry);
+	if (err_code(e) != ERR_CONTEXT)
+		return e;
+	answer_begin(answer);
+	answer->stop = LLM_STOP_CONTEXT;
+	answer->usage.is_known = true; /* what was not begun costs nothing */
+	snprintf(answer->stop_name, sizeof answer->stop_name, "%s", CONTEXT_FULL);
+	snprintf(answer->detail, sizeof answer->detail, "%s", err_text(e));
+	return NULL;
 }
 
 err_t llm_ask(

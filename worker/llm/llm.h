@@ -177,8 +177,9 @@ err_t llm_read_message(const struct llm *llm, const char *data, size_t len,
  * Asks the model, with the retry policy of worker/http.h (also for errors inside a stream and for
  * streams cut before their end; nothing of those is used).
  * @param ret_answer  to be released in every case
- * @return ERR_LIMIT when the conversation no longer fits, ERR_OUTSIDE…, ERR_NETWORK, ERR_TIMEOUT,
- * ERR_RATE, ERR_UNAUTHORIZED, what alive returned
+ * A conversation that the service says is too long has an empty answer with LLM_STOP_CONTEXT.
+ * @return ERR_OUTSIDE…, ERR_NETWORK, ERR_TIMEOUT, ERR_RATE, ERR_SPENT, ERR_UNAUTHORIZED, what alive
+ * returned
  */
 err_t llm_ask(
 	const struct llm *llm, const struct llm_request *request, struct llm_answer *ret_answer);
