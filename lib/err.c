@@ -41,6 +41,7 @@ static const struct {
 	[ERR_OUTSIDE_FINAL] = {"outside_final", 502, false, ERR_END_FAILED},
 	[ERR_SPENT] = {"provider_spent", 502, false, ERR_END_BLOCKED},
 	[ERR_RATE] = {"rate_limited", 503, true, ERR_END_FAILED},
+	[ERR_CONTEXT] = {"context_full", 502, false, ERR_END_BLOCKED},
 	[ERR_LLM_ANSWER] = {"llm_answer", 502, false, ERR_END_FAILED},
 	[ERR_GIT] = {"git", 500, false, ERR_END_FAILED},
 	[ERR_PUSH_REFUSED] = {"push_refused", 502, false, ERR_END_BLOCKED},

@@ -36,20 +36,21 @@ enum err_code {
 	ERR_NETWORK,       /* connection refused, reset, cut, TLS */
 	ERR_OUTSIDE,       /* an outside service answered with an error that may pass */
 	ERR_OUTSIDE_FINAL, /* an outside service refused for good; waiting will not help */
-	ERR_SPENT,         /* a provider's spending limit or quota is used up: a person's to raise */
+	ERR_SPENT,         /* a provider's quota is used up: a person has to raise it */
 	ERR_RATE,          /* an outside service wants us to wait longer than we do */
+	ERR_CONTEXT,       /* a conversation no longer fits its model */
 	ERR_LLM_ANSWER,    /* the model's answer cannot be used */
 	ERR_GIT,           /* libgit2 reports an error */
 	ERR_PUSH_REFUSED,  /* the remote refused a ref; text holds its words: ends blocked */
 	ERR_MERGE,         /* the branch was changed by others in the same places: ends blocked */
-	ERR_LATER,    /* an effect of before is still on its way: back to the queue until then */
-	ERR_SANDBOX,  /* the sandbox cannot be set up */
-	ERR_CHECKS,   /* checks still fail after the last heal round */
-	ERR_LIMIT,    /* turns, time or money of a run used up: ends blocked */
-	ERR_QUESTION, /* the model asks a person: ends blocked */
-	ERR_UNROUTED, /* no repository for this project */
-	ERR_STOPPING, /* this worker is asked to end: the run goes back to the queue */
-	ERR_INTERNAL, /* a defect of ours */
+	ERR_LATER,         /* an effect of before is still on its way: back to the queue */
+	ERR_SANDBOX,       /* the sandbox cannot be set up */
+	ERR_CHECKS,        /* checks still fail after the last heal round */
+	ERR_LIMIT,         /* turns, time or money of a run used up: ends blocked */
+	ERR_QUESTION,      /* the model asks a person: ends blocked */
+	ERR_UNROUTED,      /* no repository for this project */
+	ERR_STOPPING,      /* this worker is asked to end: the run goes back to the queue */
+	ERR_INTERNAL,      /* a defect of ours */
 	ERR__MAX
 };
 

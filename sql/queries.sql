@@ -54,6 +54,10 @@ SELECT RELEASE_LOCK(?) AS released;
 -- out: run_id, duplicate
 CALL intake(?, ?, ?, ?, ?, ?);
 
+-- name: database_now
+-- out: now_ms
+SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS INTEGER) AS now_ms;
+
 -- ============================== api and pages (cgi) ==============================
 
 -- name: auth_token
@@ -471,21 +475,11 @@ WHERE run_id = ? AND step IN ('checkout', 'edit', 'commit') AND result IS NOT NU
 INSERT INTO run_messages (run_id, conv, seq, role, model, content)
 SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 
--- FENCED. An answer is kept, and its cost counted, even when the run was cancelled meanwhile.
--- name: answer_add
--- in: conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, latency_ms, id, fence
-INSERT INTO run_messages (run_id, conv, seq, role, model, content, stop_reason, request_id, fresh_tokens,
-	written_tokens, read_tokens, output_tokens, thinking_tokens, cost_usd_micro, latency_ms)
-SELECT id, ?, ?, 'assistant', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs
-WHERE id = ? AND fence = ? AND status = 'running';
-
--- FENCED. In the transaction of answer_add.
--- name: run_spend
--- in: cost_usd_micro, cost_known, model, input, output, thinking, cached, id, fence
-UPDATE runs SET turns = turns + 1, cost_usd_micro = cost_usd_micro + ?, cost_known = cost_known AND ?, model = ?,
-	input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, thinking_tokens = thinking_tokens + ?,
-	cached_tokens = cached_tokens + ?, updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running';
+-- ours 0: as FENCED. One transaction: the answer, the run's totals, the settled call (004_money.sql).
+-- name: answer_store
+-- in: id, fence, call_id, conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, latency_ms
+-- out: ours
+CALL answer_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- Of this attempt: a retry that continues counts its limits anew.
 -- name: run_spent
@@ -501,6 +495,53 @@ WHERE r.id = ?;
 -- in: tree, run_id, conv, seq, id, fence
 UPDATE run_messages SET tree = ? WHERE run_messages.run_id = ? AND conv = ? AND seq = ?
 	AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
+
+-- ============================== money (worker/budget) ==============================
+
+-- One transaction. Amounts are micro-dollars or, of a model without a price, tokens; a cap of 0 is none.
+-- name: money_reserve
+-- in: id, fence, conv, model, by_price, input_cost, output_price, wanted, least, day_cap, repo_cap, issue_cap, run_cap
+-- out: ours, call_id, granted, amount, lost, refused, only_reserved, needed, spent, reserved, renews
+CALL money_reserve(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- A call that brought no answer: state estimated or released.
+-- name: money_end
+-- in: id, fence, call_id, state, cost_usd_micro, tokens
+-- out: ours, charged
+CALL money_end(?, ?, ?, ?, ?, ?);
+
+-- Open calls of runs that no process works on any more.
+-- name: money_sweep
+-- out: swept
+CALL money_sweep();
+
+-- What a run and its scopes have spent, in the order of scopes; the day is the database's.
+-- name: money_of_run
+-- in: id, id, id, id
+-- out: scope, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, spent_tokens, cap
+SELECT scope, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, spent_tokens, cap FROM budgets
+WHERE (scope = 'day' AND name = CAST(UTC_DATE() AS CHAR) COLLATE utf8mb4_bin AND ? > 0)
+	OR (scope = 'repo' AND name = (SELECT CONCAT(repo_id, ' ', UTC_DATE()) FROM runs WHERE id = ?) COLLATE utf8mb4_bin)
+	OR (scope = 'issue' AND name = (SELECT issue_key FROM runs WHERE id = ?))
+	OR (scope = 'run' AND name = CAST(? AS CHAR) COLLATE utf8mb4_bin)
+ORDER BY scope;
+
+-- What the calls of a run cost, by model.
+-- name: money_by_model
+-- in: run_id
+-- out: model, calls, cost_usd_micro, estimated_usd_micro, open
+SELECT model, COUNT(*) AS calls, SUM(cost_usd_micro) AS cost_usd_micro,
+	SUM(IF(state = 'estimated', cost_usd_micro, 0)) AS estimated_usd_micro, SUM(state = 'open') AS open
+FROM llm_calls WHERE run_id = ? AND state <> 'released' GROUP BY model ORDER BY MIN(id);
+
+-- The day's budgets: the whole system's, then each repository's.
+-- name: money_of_day
+-- out: scope, address, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, cap, day
+SELECT b.scope, r.address, b.spent_usd_micro, b.estimated_usd_micro, b.reserved_usd_micro, b.cap, UTC_DATE() AS day
+FROM budgets b LEFT JOIN repos r ON b.scope = 'repo' AND r.id = CAST(b.name AS INT)
+WHERE (b.scope = 'day' AND b.name = CAST(UTC_DATE() AS CHAR) COLLATE utf8mb4_bin)
+	OR (b.scope = 'repo' AND b.name LIKE CONCAT('% ', UTC_DATE()))
+ORDER BY b.scope, r.address;
 
 -- ============================== checks (worker/check) ==============================
 

@@ -84,7 +84,7 @@ static void claim_one(bool is_shown)
 		printf("%.1f %.1f\n", claimed, added);
 }
 
-/* The daemon's loop without its children: woken by the poke, look for due runs, claim. */
+/* The daemon's loop without its children: woken by the poke, claim. */
 static void waiting_worker(int out)
 {
 	open_database();
@@ -96,7 +96,6 @@ static void waiting_worker(int out)
 	for (struct pollfd poke = {.fd = fd, .events = POLLIN}; poll(&poke, 1, WAIT_MS) > 0;) {
 		struct run run AUTO(run_release) = {0};
 		poke_drain(fd);
-		must(queue_look(db), "refresh");
 		must(run_claim(db, set, "bench", &run), "claim");
 		if (!run.id)
 			continue;

@@ -2,11 +2,10 @@
  * A client of the cluster that uses the worker's own functions. Started by tests/e2e/95-galera.mjs,
  * several at once, each with an AIRUNNER_DB_HOSTS of its own.
  *   client claim NAME DIR    claims, works and closes runs until DIR/stop exists; the folder is the
- *                            observer: a file a slot while it is worked, one a run when it was. Prints
- *                            "claims N lost N gap_ms N" and a line for each thing that may not be.
- *   client intake N FROM     N deliveries, numbered; prints the run's id of each
- *   client causal N HOSTS    N times: a delivery here, a claim at HOSTS at once; prints how often the
- *                            claim found it
+ *                            observer: a file a slot while it is worked, one a run when it was.
+ * Prints "claims N lost N gap_ms N" and a line for each thing that may not be. client intake N FROM
+ * N deliveries, numbered; prints the run's id of each client causal N HOSTS    N times: a delivery
+ * here, a claim at HOSTS at once; prints how often the claim found it
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,8 +62,8 @@ static bool is_away(err_t e)
 static void observe(const char *what, int64_t id, int64_t slot, bool begins)
 {
 	char path[512];
-	snprintf(path, sizeof path, "%s/%s-%lld-%lld", folder, what, (long long)id,
-		(long long)slot);
+	snprintf(
+		path, sizeof path, "%s/%s-%lld-%lld", folder, what, (long long)id, (long long)slot);
 	if (!begins) {
 		unlink(path);
 		return;
@@ -121,7 +120,7 @@ static void claim_until_stopped(void)
 	last_ms = now_ms();
 	while (access(stop, F_OK) != 0) {
 		struct run run AUTO(run_release) = {0};
-		err_t e = queue_refresh(db);
+		err_t e = queue_look(db);
 		if (!e)
 			e = run_claim(db, set, name, &run);
 		if (is_away(e)) {

@@ -205,7 +205,7 @@ static void world_open(struct world *w, struct script *s, const char *extra)
 		"ANTHROPIC_MODEL=claude-sonnet-5-5", extra, NULL};
 	w->set = with_db_settings(overrides);
 	with_db_sql(db, "DELETE FROM run_messages; DELETE FROM run_events; DELETE FROM artifacts; "
-			"DELETE FROM runs; "
+			"DELETE FROM budgets; DELETE FROM runs; "
 			"INSERT INTO runs (id, issue_key, line, status, slot, running_line, fence) "
 			"VALUES (1, 'A-1', 'A-1', 'running', 1, 'A-1', 7)");
 	w->ctx = (struct run_ctx){.set = w->set,
@@ -505,9 +505,80 @@ static void the_limit_of_money_ends_the_run(void **state)
 	AUTO(script_release) struct script s = {0};
 	says(&s, "tool_use", "[" TOOL("t", "bash", "{\"command\":\"a\"}") "]");
 	AUTO(world_close) struct world w;
-	world_open(&w, &s, "AIRUNNER_MAX_RUN_USD=0.005");
-	assert_int_equal(work(&w, "Do it."), ERR_LIMIT); /* 0.003 a turn */
-	assert_int_equal(canned_count(w.server), 2);
+	/* 0.003 a turn; 4096 tokens, the least to ask for, are 0.04, the bytes 0.02 and 0.025 more
+	 * a turn */
+	world_open(&w, &s, "AIRUNNER_MAX_RUN_USD=0.15");
+	assert_int_equal(work(&w, "Do it."), ERR_LIMIT);
+	assert_in_range(canned_count(w.server), 2, 20);
+	assert_int_equal(with_db_number(db, "SELECT cost_usd_micro FROM runs"),
+		3000 * (long long)canned_count(w.server));
+	assert_null(strstr(body(&w, 0), "\"max_tokens\":32000}"));
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM llm_calls WHERE state <> "
+					    "'settled' OR cost_usd_micro <> 3000"),
+		0);
+}
+
+/* What was sent and not answered may have been billed; what was refused was not. */
+static void each_try_that_may_be_billed_is_charged(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", FINISH);
+	char *whole = s.raw[0];
+	autofree char *cut = xstrndup(whole, (size_t)(strstr(whole, "message_stop") - whole) - 20);
+	struct canned_reply replies[] = {{.raw = "HTTP/1.1 529 Busy\r\n\r\n{}"}, {.raw = cut},
+		{.raw = "HTTP/1.1 200 OK\r\n\r\n"}, {.raw = whole}};
+	struct script four = {.count = 4};
+	memcpy(four.replies, replies, sizeof replies);
+	AUTO(world_close) struct world w;
+	world_open(&w, &four, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	/* the cut one: 1000 tokens in, 32000 out; the empty one: in full */
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM llm_calls"), 3);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM llm_calls WHERE state = "
+					    "'estimated' AND cost_usd_micro = 2000 + 320000"),
+		1);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM llm_calls WHERE state = "
+					    "'estimated' AND cost_usd_micro = reserved_usd_micro"),
+		1);
+	assert_int_equal(with_db_number(db, "SELECT SUM(cost_usd_micro) FROM llm_calls"),
+		with_db_number(db, "SELECT cost_usd_micro FROM runs"));
+	assert_int_equal(with_db_number(db,
+				 "SELECT COUNT(*) FROM run_events WHERE message LIKE '%estimate%'"),
+		2);
+}
+
+static void a_refused_call_costs_nothing(void **state)
+{
+	(void)state;
+	struct script s = {.count = 1, .replies = {{.raw = "HTTP/1.1 400 Bad\r\n\r\n{}"}}};
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_OUTSIDE_FINAL);
+	assert_int_equal(
+		with_db_number(db, "SELECT COUNT(*) FROM llm_calls WHERE state = 'released'"), 1);
+	assert_int_equal(with_db_number(db, "SELECT SUM(spent_usd_micro + reserved_usd_micro) FROM "
+					    "budgets"),
+		0);
+}
+
+static void passing_the_notice_is_told_with_figures(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	for (int i = 0; i < 3; i++)
+		says(&s, "tool_use",
+			i == 0   ? "[" TOOL("t", "bash", "{\"command\":\"a\"}") "]"
+			: i == 1 ? "[" TOOL("t", "bash", "{\"command\":\"b\"}") "]"
+				 : FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, "AIRUNNER_NOTICE_RUN_USD=0.006");
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(
+		with_db_number(db, "SELECT COUNT(*) FROM run_events WHERE message = 'The run "
+				   "has spent 0.006000 USD, more than its notice of 0.01 USD; "
+				   "its limit is 5.00 USD'"),
+		1);
 }
 
 static void a_cut_answer_runs_nothing_and_is_asked_again_with_more_room(void **state)
@@ -530,14 +601,14 @@ static void a_cut_answer_runs_nothing_and_is_asked_again_with_more_room(void **s
 		1);
 }
 
-static void a_refusal_ends_the_run_with_its_words(void **state)
+static void a_refusal_without_another_model_is_a_persons_question(void **state)
 {
 	(void)state;
 	AUTO(script_release) struct script s = {0};
 	says(&s, "refusal", "[{\"type\":\"text\",\"text\":\"No.\"}]");
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
 	assert_int_equal(with_db_number(db, "SELECT turns FROM runs"), 1);
 }
 
@@ -669,8 +740,8 @@ static void a_refused_answer_of_before_the_kill_still_ends_the_run(void **state)
 	says(&s, "refusal", "[{\"type\":\"text\",\"text\":\"No.\"}]");
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
 	assert_int_equal(canned_count(w.server), 1);
 }
 
@@ -814,8 +885,11 @@ int main(void)
 			a_conversation_near_its_context_is_summed_up_and_followed_by_a_new_one),
 		cmocka_unit_test(the_limit_of_turns_counts_the_whole_run),
 		cmocka_unit_test(the_limit_of_money_ends_the_run),
+		cmocka_unit_test(each_try_that_may_be_billed_is_charged),
+		cmocka_unit_test(a_refused_call_costs_nothing),
+		cmocka_unit_test(passing_the_notice_is_told_with_figures),
 		cmocka_unit_test(a_cut_answer_runs_nothing_and_is_asked_again_with_more_room),
-		cmocka_unit_test(a_refusal_ends_the_run_with_its_words),
+		cmocka_unit_test(a_refusal_without_another_model_is_a_persons_question),
 		cmocka_unit_test(wrong_calls_are_answered_with_an_error),
 		cmocka_unit_test(a_heal_round_goes_on_with_the_conversation),
 		cmocka_unit_test(calls_without_a_result_get_one_when_the_work_goes_on),

@@ -148,6 +148,18 @@ static void a_lease_without_a_process_runs_out(void **state)
 	assert_int_equal(with_db_number(db, "SELECT fence FROM runs WHERE issue_key = 'A-1'"), 1);
 }
 
+/* The database's clock may be set: a lease is lost when another took it, not before. */
+static void a_lease_that_a_jump_of_the_clock_ended_is_renewed(void **state)
+{
+	(void)state;
+	autofree char *program = script("exec sleep 60");
+	start(program);
+	assert_true(comes_true("SELECT status = 'running' FROM runs"));
+	with_db_sql(db, "UPDATE runs SET lease_until = NOW(3) - INTERVAL 1 DAY");
+	assert_true(comes_true("SELECT lease_until > NOW(3) FROM runs WHERE status = 'running'"));
+	assert_int_equal(with_db_number(db, "SELECT fence FROM runs"), 1);
+}
+
 int main(void)
 {
 	assert_non_null(mkdtemp(dir));
@@ -163,6 +175,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_process_that_ends_while_the_database_is_away_is_not_forgotten, set_up,
 			stop),
+		cmocka_unit_test_setup_teardown(
+			a_lease_that_a_jump_of_the_clock_ended_is_renewed, set_up, stop),
 		cmocka_unit_test_setup_teardown(a_lease_without_a_process_runs_out, set_up, stop),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,9 +24,7 @@ static void each_limit_is_named_with_its_figure(void **state)
 	assert_int_equal(err_code(e), ERR_LIMIT);
 	assert_string_equal(
 		err_text(e), "the run's limit of 120 turns is reached (AIRUNNER_MAX_TURNS)");
-	e = limits_check(&limits, &(struct spent){0, 5010000, 0}, 0);
-	assert_string_equal(err_text(e), "the run's limit of 5.00 USD is reached: 5.01 USD are "
-					 "spent (AIRUNNER_MAX_RUN_USD)");
+	assert_null(limits_check(&limits, &(struct spent){0, 5010000, 0}, 0)); /* the budget's */
 	e = limits_check(&limits, &(struct spent){0, 0, 0}, 3600000);
 	assert_string_equal(
 		err_text(e), "the run's limit of 60 minutes is reached (AIRUNNER_MAX_RUN_S)");
@@ -68,6 +66,10 @@ static void a_notice_comes_when_a_line_is_crossed_and_not_again(void **state)
 	json_auto_t *data = json_object();
 	assert_false(limits_notice(&limits, &(struct spent){50, 3000000, 2700000},
 		&(struct spent){51, 3100000, 2800000}, data));
+	struct limits none = limits;
+	none.notice_usd_micro = 0;
+	assert_false(limits_money_notice(&none, 0, 3000000));
+	assert_true(limits_money_notice(&limits, 0, 3000000));
 }
 
 static void a_last_notice_comes_shortly_before_a_limit(void **state)

@@ -26,7 +26,7 @@
 #define REFUSAL_ITEM \
 	"{\"id\":\"msg_2\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"assistant\"," \
 	"\"content\":[{\"type\":\"refusal\",\"refusal\":\"I will not.\"}]}"
-#define NEW_ITEM "{\"type\":\"new_kind\",\"x\":[1,2.5]}"
+#define NEW_ITEM "{\"type\":\"new_kind\", \"x\":[1,2.50,1e2]}"
 #define DONE(item) EV("response.output_item.done", ",\"output_index\":0,\"item\":" item)
 #define START \
 	EV("response.created", ",\"response\":{\"status\":\"in_progress\"}") \
@@ -272,13 +272,13 @@ static void errors_inside_a_stream_are_told_apart(void **state)
 	} cases[] = {
 		{START FAILED("server_error"), ERR_OUTSIDE},
 		{START FAILED("rate_limit_exceeded"), ERR_OUTSIDE},
-		{START FAILED("context_length_exceeded"), ERR_LIMIT},
+		{START FAILED("context_length_exceeded"), ERR_CONTEXT},
 		{START EV("error", ",\"code\":\"insufficient_quota\",\"message\":\"You exceeded\""),
 			ERR_SPENT},
 		{START EV("error", ",\"code\":\"new\",\"message\":\"x\""), ERR_OUTSIDE},
 		{START EV("error", ",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
 				   "\"Your input exceeds the context window of this model.\"}"),
-			ERR_LIMIT},
+			ERR_CONTEXT},
 		{START EV("error", ",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
 				   "\"no\"}"),
 			ERR_OUTSIDE_FINAL},
@@ -380,20 +380,20 @@ static void refusals_for_good_are_not_asked_again(void **state)
 		enum err_code code;
 	} cases[] = {
 		{"400 Bad", ERROR("null", "input: wrong"), ERR_OUTSIDE_FINAL},
-		{"400 Bad", ERROR("\"context_length_exceeded\"", "x"), ERR_LIMIT},
+		{"400 Bad", ERROR("\"context_length_exceeded\"", "x"), ERR_NONE},
 		{"400 Bad",
 			"{\"object\":\"error\",\"message\":\"This model's maximum context length "
 			"is "
 			"4096 tokens\",\"code\":400}",
-			ERR_LIMIT},
+			ERR_NONE},
 		{"400 Bad",
 			"{\"error\":{\"code\":400,\"message\":\"the request exceeds the available "
 			"context size\",\"type\":\"exceed_context_size_error\"}}",
-			ERR_LIMIT},
-		{"500 Oh", "{\"error\":\"input length exceeds the context\"}", ERR_LIMIT},
+			ERR_NONE},
+		{"500 Oh", "{\"error\":\"input length exceeds the context\"}", ERR_NONE},
 		{"401 No", ERROR("\"invalid_api_key\"", "x"), ERR_UNAUTHORIZED},
 		{"404 No", ERROR("\"model_not_found\"", "x"), ERR_NOT_FOUND},
-		{"413 Large", "<html>", ERR_LIMIT},
+		{"413 Large", "<html>", ERR_NONE},
 		{"429 Slow", ERROR("\"insufficient_quota\"", "You exceeded"), ERR_SPENT},
 		{"429 Slow", ERROR("\"credit_balance_exhausted\"", "x"), ERR_SPENT},
 		{"402 Pay", "{}", ERR_SPENT},
@@ -406,6 +406,10 @@ static void refusals_for_good_are_not_asked_again(void **state)
 		size_t calls;
 		assert_int_equal(err_code(ask(replies, 1, &a, &calls, NULL)), cases[i].code);
 		assert_int_equal(calls, 1);
+		assert_true(cases[i].code || (a.stop == LLM_STOP_CONTEXT && a.cost_known));
+		assert_true(cases[i].code ||
+			    llm_stop_of(&(struct llm){.provider = &openai_responses_provider},
+				    a.stop_name) == LLM_STOP_CONTEXT);
 	}
 }
 

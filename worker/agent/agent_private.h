@@ -64,6 +64,10 @@ err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_l
 /** What a conversation of this model begins with. */
 err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out);
 err_t agent_store_notes(struct agent *a);
+/** What is watched begins anew with each round. */
+void agent_begin_round(struct agent *a);
+/** Says that a model's cost is not known, once. */
+err_t agent_tell_cost_unknown(struct agent *a);
 /** Notes that this round's text is said: in the conversation's next message, at the tree as it is.
  */
 void agent_note_said(struct agent *a, const struct conversation *conv, const char *model);
@@ -107,6 +111,17 @@ int agent_switched(struct agent *a, enum switch_reason reason);
 /** The configured model of the other provider than this conversation's, in a static buffer; NULL
  * when there is none. */
 const char *agent_other_model(const struct agent *a);
+
+/* ---- takeover.c: when another model goes on ---- */
+
+/** A call failed after all its tries. When its provider is away the other one takes over.
+ * @return e when none can */
+err_t agent_away(struct agent *a, err_t e);
+/** The model refused: the other one is asked, once; then a person. @return ERR_QUESTION */
+err_t agent_refused(struct agent *a, const char *words);
+/** Is this the heal round of the other provider, and has that not begun? *ret_switched: it has now.
+ */
+err_t agent_third_round(struct agent *a, bool *ret_switched);
 
 /* ---- agent.c ---- */
 

@@ -19,11 +19,6 @@ err_t limits_check(const struct limits *limits, const struct spent *spent, int64
 		return err_new(ERR_LIMIT,
 			"the run's limit of %lld turns is reached (AIRUNNER_MAX_TURNS)",
 			(long long)limits->max_turns);
-	if (spent->usd_micro >= limits->max_usd_micro)
-		return err_new(ERR_LIMIT,
-			"the run's limit of %.2f USD is reached: %.2f USD are spent "
-			"(AIRUNNER_MAX_RUN_USD)",
-			(double)limits->max_usd_micro / 1e6, (double)spent->usd_micro / 1e6);
 	if (elapsed_ms >= limits->max_ms)
 		return err_new(ERR_LIMIT,
 			"the run's limit of %g minutes is reached (AIRUNNER_MAX_RUN_S)",
@@ -36,7 +31,12 @@ enum line { LINE_NONE, LINE_SOFT, LINE_LAST };
 
 static bool crossed(int64_t before, int64_t after, int64_t line)
 {
-	return before < line && after >= line;
+	return line > 0 && before < line && after >= line;
+}
+
+bool limits_money_notice(const struct limits *limits, int64_t before, int64_t after)
+{
+	return crossed(before, after, limits->notice_usd_micro);
 }
 
 static enum line line_of(int64_t before, int64_t after, int64_t soft, int64_t max)

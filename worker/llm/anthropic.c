@@ -182,9 +182,9 @@ static const struct {
 	const char *words;
 	enum err_code code;
 } refusals[] = {
-	{400, "prompt is too long", ERR_LIMIT},
-	{400, "exceed context limit", ERR_LIMIT},
-	{413, "", ERR_LIMIT},
+	{400, "prompt is too long", ERR_CONTEXT},
+	{400, "exceed context limit", ERR_CONTEXT},
+	{413, "", ERR_CONTEXT},
 	{429, "enforced_spend_limit_reached", ERR_SPENT},
 	{429, "contract_spend_limit_reached", ERR_SPENT},
 	{400, "specified API usage limits", ERR_SPENT},
@@ -203,7 +203,7 @@ static err_t status_error(
 			continue;
 		*ret_can_retry = false;
 		return err_new(refusals[i].code, "%s%.300s",
-			refusals[i].code == ERR_LIMIT
+			refusals[i].code == ERR_CONTEXT
 				? "the conversation no longer fits the model: "
 				: "anthropic refuses until its spending limit is raised: ",
 			message ? message : "");

@@ -117,7 +117,7 @@ static err_t on_start(struct anthropic_stream *s, const json_t *event)
 		return err_new(ERR_OUTSIDE, "a message that begins twice");
 	read_usage(s, json_object_get(json_object_get(event, "message"), "usage"));
 	s->begun = true;
-	return s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BEGIN});
+	return s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BEGIN, .usage = s->usage});
 }
 
 static err_t on_block_start(struct anthropic_stream *s, const json_t *event)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/log.h"
 #include "lib/mem.h"
@@ -16,9 +15,10 @@
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
+#define CONTEXT_FULL "context_exceeded" /* our own stop_name, for any provider */
 
 static const struct llm_provider *const providers[] = {
-	&anthropic_provider, &openai_responses_provider};
+	&anthropic_provider, &openai_responses_provider, &openai_chat_provider};
 
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm)
 {
@@ -96,7 +96,8 @@ void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_
 
 enum llm_stop llm_stop_of(const struct llm *llm, const char *stop_name)
 {
-	return llm->provider->stop_of(stop_name);
+	return strcmp(stop_name, CONTEXT_FULL) == 0 ? LLM_STOP_CONTEXT
+						    : llm->provider->stop_of(stop_name);
 }
 
 err_t llm_read_message(const struct llm *llm, const char *data, size_t len,
@@ -142,6 +143,8 @@ static err_t on_event(void *arg, const struct llm_event *event)
 	switch (event->type) {
 	case LLM_EVENT_BEGIN:
 		answer_begin(a);
+		a->begun = true;
+		a->usage = event->usage;
 		break;
 	case LLM_EVENT_BLOCK:
 		add_block(c, event);
@@ -162,6 +165,36 @@ static err_t on_event(void *arg, const struct llm_event *event)
 
 /* ---- asking ---- */
 
+#define BODY_EXTRA 256 /* marks and what follows the messages */
+
+void llm_request_bytes(const struct llm_request *request, int64_t *ret_kept, int64_t *ret_rest)
+{
+	size_t kept = request->prefix_len, rest = BODY_EXTRA;
+	for (size_t i = 0; i < request->count; i++)
+		*(i ? &rest : &kept) += request->messages[i].len + 1;
+	*ret_kept = (int64_t)kept;
+	*ret_rest = (int64_t)rest;
+}
+
+/* Not billed: what never left, and what the service itself refused. Behind a gateway's 502 or 504
+ * the model may have answered. */
+static bool may_be_billed(const struct http_response *res)
+{
+	return res->status == 0 ? res->sent
+				: res->status == 200 || res->status == 502 || res->status == 504;
+}
+
+static err_t tell_failure(const struct llm_request *request, const struct http_response *res,
+	const struct llm_answer *answer, bool again)
+{
+	if (!request->failed)
+		return NULL;
+	const struct llm_failure failure = {.is_billed = may_be_billed(res),
+		.usage = answer->begun ? &answer->usage : NULL,
+		.again = again};
+	return request->failed(request->failed_arg, &failure);
+}
+
 static void finish_answer(
 	const struct llm *llm, const struct http_response *res, int tries, struct llm_answer *a)
 {
@@ -172,9 +205,7 @@ static void finish_answer(
 	a->latency_ms = res->ms;
 	a->tries = tries;
 	char day[11];
-	time_t now = time(NULL);
-	struct tm tm;
-	strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&now, &tm));
+	profile_today(day);
 	a->cost_known = a->usage.is_known &&
 			profile_cost(&llm->profile, &a->usage, day, &a->cost_usd_micro);
 	log_trace("llm",
@@ -191,7 +222,15 @@ static err_t one_try(const struct llm *llm, const struct llm_request *request,
 {
 	struct collector c = {llm, answer};
 	answer_begin(answer);
-	return llm->provider->stream(llm, request, on_event, &c, res, ret_can_retry);
+	err_t e = llm->provider->stream(llm, request, on_event, &c, res, ret_can_retry);
+	if (err_code(e) != ERR_CONTEXT)
+		return e;
+	answer_begin(answer);
+	answer->stop = LLM_STOP_CONTEXT;
+	answer->usage.is_known = true; /* what was not begun costs nothing */
+	snprintf(answer->stop_name, sizeof answer->stop_name, "%s", CONTEXT_FULL);
+	snprintf(answer->detail, sizeof answer->detail, "%s", err_text(e));
+	return NULL;
 }
 
 err_t llm_ask(
@@ -207,9 +246,13 @@ err_t llm_ask(
 			finish_answer(llm, &res, n + 1, ret_answer);
 			return NULL;
 		}
-		answer_begin(ret_answer); /* nothing of a failed call is used */
 		int64_t wait_ms = http_retry_wait_ms(llm->set, res.status ? &res : NULL, n);
-		if (!can_retry || n == HTTP_RETRIES || wait_ms < 0)
+		bool again = can_retry && n < HTTP_RETRIES && wait_ms >= 0;
+		struct err cause = *e; /* what is told to others makes errors of its own */
+		err_t told = tell_failure(request, &res, ret_answer, again);
+		answer_begin(ret_answer); /* nothing of a failed call is used */
+		e = told ? told : err_new(cause.code, "%s", cause.text);
+		if (told || !again)
 			return e;
 		log_warning("%s; asked again in %lld ms", err_text(e), (long long)wait_ms);
 		ERR_TRY(http_wait(wait_ms, request->alive, request->alive_arg));

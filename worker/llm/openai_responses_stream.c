@@ -9,6 +9,7 @@
 
 #include "lib/mem.h"
 #include "worker/llm/openai.h"
+#include "worker/llm/raw.h"
 #include "worker/sse.h"
 
 #define MAX_EVENT (8u << 20)
@@ -73,13 +74,14 @@ static void read_content(struct responses_stream *s, const json_t *item, struct 
 	}
 }
 
-static err_t give_item(struct responses_stream *s, const json_t *item)
+/* raw: the item in its own bytes, sent back as they are. */
+static err_t give_item(struct responses_stream *s, const json_t *item, struct raw raw)
 {
 	AUTO(buf_release) struct buf text = BUF(MAX_EVENT);
 	const char *type = openai_str(item, "type");
-	autofree char *json = json_dumps(item, JSON_COMPACT);
-	if (!json_is_object(item) || !type || !json)
+	if (!json_is_object(item) || !type)
 		return err_new(ERR_OUTSIDE, "an item of the answer is no object with a type");
+	autofree char *json = xstrndup(raw.data, raw.len);
 	struct llm_event event = {.type = LLM_EVENT_BLOCK, .json = json};
 	if (is(type, "message")) {
 		read_content(s, item, &text);
@@ -109,10 +111,18 @@ static err_t on_begin(struct responses_stream *s, const json_t *event)
 	return s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BEGIN});
 }
 
+/* The event in its own bytes. */
+static struct raw whole(const struct responses_stream *s)
+{
+	return (struct raw){s->sse.data.data, s->sse.data.len};
+}
+
 static err_t on_item(struct responses_stream *s, const json_t *event)
 {
+	struct raw raw = {0};
 	ERR_TRY(on_begin(s, event));
-	return give_item(s, json_object_get(event, "item"));
+	raw_member(whole(s), "item", &raw);
+	return give_item(s, json_object_get(event, "item"), raw);
 }
 
 /* Why an answer ended, by our own words: what is stored must say it again. */
@@ -154,10 +164,15 @@ static err_t give_missed(struct responses_stream *s, const json_t *response)
 {
 	size_t i;
 	json_t *item;
+	struct raw raw = {0}, list = {0}, inner = {0};
 	if (s->items > 0)
 		return NULL;
-	json_array_foreach (json_object_get(response, "output"), i, item)
-		ERR_TRY(give_item(s, item));
+	if (raw_member(whole(s), "response", &inner))
+		raw_member(inner, "output", &list);
+	json_array_foreach (json_object_get(response, "output"), i, item) {
+		raw_item(list, i, &raw);
+		ERR_TRY(give_item(s, item, raw));
+	}
 	return NULL;
 }
 

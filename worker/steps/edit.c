@@ -113,7 +113,9 @@ static err_t report_progress(struct run_ctx *ctx, const struct agent_result *res
 	ERR_TRY(store_changed_paths(work_tree_store(ctx->tree), base, result->tree, &paths));
 	int files = (int)json_array_size(paths), cached;
 	ERR_TRY(cache_percent(ctx, &cached));
-	const char *model = settings_str(ctx->set, S_ANTHROPIC_MODEL);
+	const char *model = run_state_str(ctx, "edit.model");
+	if (!model)
+		model = settings_str(ctx->set, S_ANTHROPIC_MODEL);
 	json_t *meta = json_pack("{s:s,s:i,s:I,s:I,s:i,s:O,s:s,s:i}", "model", model, "turns",
 		result->turns, "run_turns", (json_int_t)spent.turns, "cost_usd_micro",
 		(json_int_t)spent.usd_micro, "files", files, "paths", paths, "end",

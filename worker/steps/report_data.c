@@ -36,6 +36,7 @@ static const struct {
 	{ERR_OUTSIDE, "outside"},
 	{ERR_RATE, "outside"},
 	{ERR_SPENT, "access"},
+	{ERR_CONTEXT, "limit"},
 	{ERR_OUTSIDE_FINAL, "access"},
 	{ERR_LLM_ANSWER, "model"},
 };
