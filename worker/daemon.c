@@ -97,7 +97,6 @@ static err_t bury(struct daemon *d)
 	}
 	return NULL;
 }
-}
 
 static void tell_systemd(struct daemon *d)
 {

@@ -153,7 +153,9 @@ static void a_lease_that_a_jump_of_the_clock_ended_is_renewed(void **state)
 {
 	(void)state;
 	autofree char *program = script("exec sleep 60");
+	setenv("AIRUNNER_FAULT_MS", "reap:200,renew:2000", 1); /* it looks before it renews */
 	start(program);
+	unsetenv("AIRUNNER_FAULT_MS");
 	assert_true(comes_true("SELECT status = 'running' FROM runs"));
 	with_db_sql(db, "UPDATE runs SET lease_until = NOW(3) - INTERVAL 1 DAY");
 	assert_true(comes_true("SELECT lease_until > NOW(3) FROM runs WHERE status = 'running'"));
