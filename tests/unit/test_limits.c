@@ -46,8 +46,7 @@ static void expect(struct spent after, const char *wanted)
 			buf_addf(&text, "%s %d; ", name, (int)json_integer_value(used));
 		else if (json_is_object(value))
 			buf_addf(&text, "%s %s of %s; ", name,
-				json_string_value(
-					used ? used : json_object_get(value, "spent")),
+				json_string_value(used ? used : json_object_get(value, "spent")),
 				json_string_value(json_object_get(value, "max")));
 		else
 			buf_adds(&text, name);

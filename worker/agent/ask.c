@@ -33,12 +33,13 @@ static int64_t unix_ms(void)
 }
 
 /* An event when the share of cache reads falls, once for each cause in a conversation. */
-static err_t watch_cache(struct agent *a, const struct llm_usage *usage, int64_t asked_ms, int blocks)
+static err_t watch_cache(
+	struct agent *a, const struct llm_usage *usage, int64_t asked_ms, int blocks)
 {
 	int percent;
 	int64_t before = a->cache.prompt;
-	enum cache_cause cause = cache_watch_note(
-		&a->cache, &a->llm.profile, usage, asked_ms, blocks, &percent);
+	enum cache_cause cause =
+		cache_watch_note(&a->cache, &a->llm.profile, usage, asked_ms, blocks, &percent);
 	if (cause == CACHE_FINE || a->cache.told & 1u << cause)
 		return NULL;
 	a->cache.told |= 1u << cause;
