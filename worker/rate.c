@@ -38,6 +38,7 @@ struct place {
 void rate_use(struct db *db)
 {
 	rate.db = db;
+	rate.parked_until_ms = 0;
 }
 
 void rate_set_patience(int64_t ms)
