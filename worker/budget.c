@@ -162,6 +162,7 @@ static err_t reserve_once(
 		return refuse(row, caps, by_price);
 	ret_call->id = db_rows_i64(row, "call_id");
 	ret_call->max_tokens = db_rows_i64(row, "granted");
+	ret_call->by_price = by_price;
 	ret_call->reserved = db_rows_i64(row, "amount");
 	return NULL;
 }
