@@ -83,7 +83,7 @@ static void be_inside(const struct run *run)
 	if (atomic_fetch_add(&shared->claimed[at], 1) != 0)
 		atomic_fetch_add(&shared->twice, 1);
 	atomic_fetch_add(&shared->claims, 1);
-	if (run->id % 16 == 0)
+	if (run->id % 256 == 0)
 		usleep(100); /* now and then somebody is inside for longer */
 	atomic_fetch_sub(&shared->inside[run->repo_id], 1);
 }
