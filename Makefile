@@ -41,11 +41,12 @@ PROGRAMS := $(addprefix $(BUILD)/,airunner-webhook airunner-api airunner-dashboa
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 SHARE := $(BUILD)/share/airunner
 
-.PHONY: all programs standin units share help
+.PHONY: all programs standin units galera share help
 all: programs standin
 programs: $(PROGRAMS) share
-standin: $(BUILD)/standin $(BUILD)/fault-proxy $(BUILD)/claimer $(BUILD)/race
+standin: $(BUILD)/standin $(BUILD)/fault-proxy $(BUILD)/claimer $(BUILD)/race $(BUILD)/fault-clock.so
 units: $(UNITS)
+galera: $(BUILD)/galera/client
 
 # ---- generated ----
 $(BUILD)/gen/queries.h: sql/queries.sql sql/queries.awk
@@ -100,6 +101,10 @@ $(BUILD)/airunnerctl: $(call obj,worker/ctl.c) $(BUILD)/libworker.a $(BUILD)/lib
 $(BUILD)/standin: $(call obj,$(STANDIN_SRC)) $(BUILD)/libcommon.a
 	$(link)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lmicrohttpd -lgit2 $(LIBS_COMMON)
+# Preloaded into programs with and without sanitizers: it has none itself.
+$(BUILD)/fault-clock.so: tests/fault/clock.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -o $@ $<
 $(BUILD)/claimer $(BUILD)/race: $(BUILD)/%: $(BUILD)/obj/tests/fault/%.o $(BUILD)/libworker.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_COMMON)

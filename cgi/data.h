@@ -26,6 +26,13 @@ err_t data_queue(struct db *db, json_t **ret_json);
 /** GET /api/runs/{id}. @return ERR_NOT_FOUND */
 err_t data_run(struct db *db, int64_t id, json_t **ret_json);
 
+/** A run's budgets by scope, {run, issue, repo, day: {spent_usd, estimated_usd, reserved_usd,
+ * cap_usd}} as far as there are any, and models[]: {model, calls, cost_usd, estimated_usd}. */
+err_t data_run_money(struct db *db, int64_t run_id, json_t **ret_json);
+
+/** Today's (UTC) budgets: all (the whole system's, null without a call), repos[]. */
+err_t data_day_money(struct db *db, json_t **ret_json);
+
 /** The workers seen in the last week: name, host, alive, running, capacity, … (an array). */
 err_t data_workers(struct db *db, json_t **ret_json);
 

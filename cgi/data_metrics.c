@@ -47,12 +47,14 @@ err_t data_metrics(struct db *db, int64_t hours, json_t **ret_json)
 	AUTO(db_rows_freep) struct db_rows *rows = NULL;
 	ERR_TRY(read_sums(db, hours, &sums));
 	ERR_TRY(db_query(db, Q_METRICS_ERRORS, DB_ARGS(db_i64(hours)), &rows));
+	json_t *money = NULL;
+	ERR_TRY(data_day_money(db, &money));
 	json_t *categories = json_object();
 	while (db_rows_next(rows))
 		json_object_set_new(
 			categories, db_rows_str(rows, "error_category"), data_int(rows, "runs"));
 	int64_t ended = sums.runs[RUN_COMPLETED] + sums.runs[RUN_FAILED] + sums.runs[RUN_BLOCKED];
-	*ret_json = json_pack("{s:I s:I s:I s:I s:I s:I s:f s:o s:f s:I s:o s:f s:f}",
+	*ret_json = json_pack("{s:I s:I s:I s:I s:I s:I s:f s:o s:f s:I s:o s:f s:f s:o}",
 		"period_hours", (json_int_t)hours, "total_runs", (json_int_t)sums.total,
 		"completed", (json_int_t)sums.runs[RUN_COMPLETED], "failed",
 		(json_int_t)sums.runs[RUN_FAILED], "blocked", (json_int_t)sums.runs[RUN_BLOCKED],
@@ -62,6 +64,7 @@ err_t data_metrics(struct db *db, int64_t hours, json_t **ret_json)
 		data_round(ratio(sums.duration_s, (double)sums.timed), 1), "total_tokens",
 		(json_int_t)sums.tokens, "error_categories", categories, "avg_self_heal_attempts",
 		data_round(ratio(sums.heals, (double)sums.healed), 2), "cached_share",
-		data_round(100 * ratio((double)sums.cached_tokens, (double)sums.input_tokens), 1));
+		data_round(100 * ratio((double)sums.cached_tokens, (double)sums.input_tokens), 1),
+		"money_today", money);
 	return NULL;
 }

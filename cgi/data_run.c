@@ -90,11 +90,13 @@ err_t data_run(struct db *db, int64_t id, json_t **ret_json)
 	if (!db_rows_next(rows))
 		return err_new(ERR_NOT_FOUND, "there is no run %lld", (long long)id);
 	json_auto_t *run = run_json(rows);
-	json_t *events = json_array(), *steps = json_array();
+	json_t *events = json_array(), *steps = json_array(), *money = NULL;
 	json_object_set_new(run, "events", events);
 	json_object_set_new(run, "steps", steps);
 	ERR_TRY(events_json(db, id, events));
 	ERR_TRY(steps_json(db, id, steps));
+	ERR_TRY(data_run_money(db, id, &money));
+	json_object_set_new(run, "money", money);
 	*ret_json = json_incref(run);
 	return NULL;
 }

@@ -33,6 +33,22 @@ static void decorate_events(json_t *run)
 	}
 }
 
+/* What its calls under way may still cost, and its limit. */
+static void decorate_money(json_t *run)
+{
+	const json_t *budget = json_object_get(json_object_get(run, "money"), "run");
+	json_t *view = json_object_get(run, "view");
+	double reserved = json_number_value(json_object_get(budget, "reserved_usd"));
+	double estimated = json_number_value(json_object_get(budget, "estimated_usd"));
+	double cap = json_number_value(json_object_get(budget, "cap_usd"));
+	if (reserved > 0)
+		json_object_set_new(view, "reserved", page_usd(reserved));
+	if (estimated > 0)
+		json_object_set_new(view, "estimated", page_usd(estimated));
+	if (cap > 0)
+		json_object_set_new(view, "cap", page_usd(cap));
+}
+
 /* The run's metrics as rows of name and value; nested members are left to the API. */
 static json_t *metric_rows(const json_t *metrics)
 {
@@ -66,6 +82,7 @@ err_t page_run(struct app *app, struct request *req, struct response *res)
 	ERR_TRY(data_run(db, req->ids[0], &run));
 	page_decorate_run(app, run, time(NULL));
 	decorate_events(run);
+	decorate_money(run);
 	json_t *metrics = metric_rows(json_object_get(run, "metrics"));
 	json_t *data = json_pack("{s:o s:o s:o s:o s:b s:b s:b}", "title",
 		json_sprintf("Run %lld", (long long)req->ids[0]), "poll",

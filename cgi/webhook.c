@@ -10,6 +10,7 @@
 #include "cgi/poke.h"
 #include "cgi/signature.h"
 #include "lib/log.h"
+#include "lib/mem.h"
 
 static err_t take_jira(struct app *app, struct request *req, struct response *res);
 
@@ -46,6 +47,24 @@ static bool made_by_us(struct app *app, const struct intake *in)
 	return *account && strcmp(in->actor, account) == 0;
 }
 
+/* Two clocks have to say that it is too old: a webhook refused because this machine's was put
+ * wrong would not be sent again. */
+static err_t check_age(struct app *app, const struct intake *in)
+{
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	struct db *db;
+	int64_t max_age_s = settings_int(app->set, S_AIRUNNER_WEBHOOK_MAX_AGE_S);
+	if (!intake_check_age(in, now_ms(), max_age_s))
+		return NULL;
+	ERR_TRY(app_db(app, &db));
+	ERR_TRY(db_query(db, Q_DATABASE_NOW, DB_NO_ARGS, &rows));
+	int64_t database_ms = db_rows_next(rows) ? db_rows_i64(rows, "now_ms") : now_ms();
+	err_t e = intake_check_age(in, database_ms, max_age_s);
+	if (!e)
+		log_warning("this machine's clock is not the database's: check both");
+	return e;
+}
+
 static err_t take_jira(struct app *app, struct request *req, struct response *res)
 {
 	const char *identifier = request_header(req, "X-Atlassian-Webhook-Identifier");
@@ -55,8 +74,7 @@ static err_t take_jira(struct app *app, struct request *req, struct response *re
 	bool duplicate = false;
 	ERR_TRY(check_sender(app, req));
 	ERR_TRY(intake_read(req->body.data, req->body.len, identifier, &in));
-	ERR_TRY(intake_check_age(
-		&in, now_ms(), settings_int(app->set, S_AIRUNNER_WEBHOOK_MAX_AGE_S)));
+	ERR_TRY(check_age(app, &in));
 	if (made_by_us(app, &in)) {
 		log_debug("webhook %s for %s: made by the AI account", in.event, in.issue);
 		return response_json(

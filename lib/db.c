@@ -21,42 +21,6 @@ struct db_arg db_str(const char *s)
 	return s ? (struct db_arg){.type = DB_STR, .p = s, .len = strlen(s)} : db_null();
 }
 
-/* After these the connection is of no use: it is gone, or its server takes no writes now (a node
- * that has left its cluster: 1047, 1180; one made read-only: 1290, 1836). */
-static const unsigned lost_codes[] = {CR_SERVER_GONE_ERROR, CR_SERVER_LOST, CR_CONNECTION_ERROR,
-	CR_CONN_HOST_ERROR, CR_SERVER_LOST_EXTENDED, ER_SERVER_SHUTDOWN, ER_CONNECTION_KILLED,
-	ER_UNKNOWN_COM_ERROR, ER_ERROR_DURING_COMMIT, ER_OPTION_PREVENTS_STATEMENT,
-	ER_READ_ONLY_MODE};
-
-static bool connection_lost(unsigned code)
-{
-	for (size_t i = 0; i < ARRAY_LEN(lost_codes); i++) {
-		if (code == lost_codes[i])
-			return true;
-	}
-	return false;
-}
-
-err_t db_error(struct db *db, unsigned code, const char *where, const char *text)
-{
-	db->collided = code == ER_LOCK_DEADLOCK;
-	if (connection_lost(code)) {
-		db->lost = true;
-		return err_new(ERR_DB_AWAY, "database, %s: %s (%u)", where, text, code);
-	}
-	switch (code) {
-	case ER_DUP_ENTRY:
-		return err_new(ERR_DB_DUPLICATE, "database, %s: %s", where, text);
-	case ER_LOCK_DEADLOCK:
-	case ER_LOCK_WAIT_TIMEOUT:
-		/* 1205 rolls back the statement only: a commit now would keep half a transaction */
-		mysql_rollback(db->conn);
-		return err_new(ERR_DB_RETRY, "database, %s: %s (%u)", where, text, code);
-	default:
-		return err_new(ERR_DB, "database, %s: %s (%u)", where, text, code);
-	}
-}
-
 static err_t statement_get(struct db *db, enum query q, MYSQL_STMT **ret_stmt)
 {
 	if (db->lost || !db->conn)

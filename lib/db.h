@@ -8,11 +8,12 @@
  *   if (db_rows_next(rows)) issue = db_rows_str(rows, "issue_key");
  *   db_rows_free(rows);
  *
- * Errors: ERR_DB_AWAY (2002, 2006, 2013, or a node that takes no writes: reconnect by
+ * Errors: ERR_DB_AWAY (2002, 2006, 2013, 1053, 1317 …, or a node that takes no writes: reconnect by
  * db_reconnect()), ERR_DB_UNSURE (the same during COMMIT), ERR_DB_DUPLICATE (1062), ERR_DB_RETRY
- * (1213, 1205; the transaction is rolled back), ERR_DB else. A statement outside a transaction that
- * collides (1213) is done again here; a transaction, by its owner (struct db_try). Isolation READ
- * COMMITTED, utf8mb4, time zone +00:00, strict SQL mode. No automatic reconnect.
+ * (1213, 1205, 1969 …; the transaction is rolled back), ERR_DB else; the table is in
+ * lib/db_error.c. A statement outside a transaction that collides (1213) is done again here; a
+ * transaction, by its owner (struct db_try). Isolation READ COMMITTED, utf8mb4, time zone +00:00,
+ * strict SQL mode. No automatic reconnect.
  */
 #ifndef AIRUNNER_DB_H
 #define AIRUNNER_DB_H
@@ -105,6 +106,7 @@ void db_rows_free(struct db_rows *rows);
 void db_rows_freep(struct db_rows **rows);
 
 err_t db_begin(struct db *db);
+bool db_in_transaction(const struct db *db);
 /** @return ERR_DB_UNSURE when the connection was lost meanwhile: re-read, never guess */
 err_t db_commit(struct db *db);
 void db_rollback(struct db *db); /* harmless without a transaction */

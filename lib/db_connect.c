@@ -58,8 +58,10 @@ static void set_options(const struct db *db, MYSQL *conn)
 	mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
 	mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
 	mysql_options(conn, MYSQL_INIT_COMMAND, query_rows[Q_SESSION_SETUP].sql);
+	if (db->hosts.count == 0)
+		return;
 	const char *ca = settings_str(db->set, S_AIRUNNER_DB_TLS_CA);
-	if (*ca && db->hosts.count > 0) {
+	if (*ca) {
 		my_bool yes = 1;
 		mysql_ssl_set(conn, NULL, NULL, ca, NULL, NULL);
 		mysql_options(conn, MYSQL_OPT_SSL_ENFORCE, &yes);
@@ -193,7 +195,9 @@ static err_t open_with(const struct settings *set, bool patient, struct db **ret
 	db->set = set;
 	db->patient = patient;
 	db->hosts.current = DB_HOST_NONE;
-	err_t e = db_hosts_parse(settings_str(set, S_AIRUNNER_DB_HOSTS), &db->hosts);
+	err_t e = NULL;
+	if (settings_has(set, S_AIRUNNER_DB_HOSTS)) /* handlers: always the socket */
+		e = db_hosts_parse(settings_str(set, S_AIRUNNER_DB_HOSTS), &db->hosts);
 	if (!e)
 		e = db_reconnect(db);
 	if (e) {

@@ -28,7 +28,8 @@ static err_t parse_one(const char *text, size_t len, struct db_host *ret_host)
 	if (port_text) {
 		*port_text++ = '\0';
 		if (!text_to_i64(port_text, &port) || port < 1 || port > 65535)
-			return err_new(ERR_CONFIG, "AIRUNNER_DB_HOSTS: \"%s\" is no port", port_text);
+			return err_new(
+				ERR_CONFIG, "AIRUNNER_DB_HOSTS: \"%s\" is no port", port_text);
 	}
 	if (!*name)
 		return err_new(ERR_CONFIG, "AIRUNNER_DB_HOSTS: a host's name is missing");

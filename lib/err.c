@@ -39,11 +39,14 @@ static const struct {
 	[ERR_NETWORK] = {"network", 502, true, ERR_END_FAILED},
 	[ERR_OUTSIDE] = {"outside", 502, true, ERR_END_FAILED},
 	[ERR_OUTSIDE_FINAL] = {"outside_final", 502, false, ERR_END_FAILED},
-	[ERR_SPENT] = {"provider_spent", 502, false, ERR_END_BLOCKED},
+	[ERR_SPENT] = {"provider_spent", 502, false, ERR_END_REQUEUE},
 	[ERR_RATE] = {"rate_limited", 503, true, ERR_END_FAILED},
+	[ERR_CONTEXT] = {"context_full", 502, false, ERR_END_BLOCKED},
 	[ERR_LLM_ANSWER] = {"llm_answer", 502, false, ERR_END_FAILED},
 	[ERR_GIT] = {"git", 500, false, ERR_END_FAILED},
 	[ERR_PUSH_REFUSED] = {"push_refused", 502, false, ERR_END_BLOCKED},
+	[ERR_MERGE] = {"merge_conflict", 409, false, ERR_END_BLOCKED},
+	[ERR_LATER] = {"later", 503, false, ERR_END_REQUEUE},
 	[ERR_SANDBOX] = {"sandbox", 500, false, ERR_END_FAILED},
 	[ERR_CHECKS] = {"checks", 500, false, ERR_END_FAILED},
 	[ERR_LIMIT] = {"limit", 500, false, ERR_END_BLOCKED},
@@ -137,6 +140,14 @@ const char *err_text(err_t e)
 const char *err_code_name(enum err_code code)
 {
 	return codes[code].name;
+}
+
+enum err_code err_code_named(const char *name)
+{
+	for (int code = 0; code < ERR__MAX; code++)
+		if (strcmp(codes[code].name, name) == 0)
+			return (enum err_code)code;
+	return ERR_INTERNAL;
 }
 
 int err_http_status(enum err_code code)

@@ -36,18 +36,21 @@ enum err_code {
 	ERR_NETWORK,       /* connection refused, reset, cut, TLS */
 	ERR_OUTSIDE,       /* an outside service answered with an error that may pass */
 	ERR_OUTSIDE_FINAL, /* an outside service refused for good; waiting will not help */
-	ERR_SPENT,        /* a provider's spending limit or quota is used up: a person's to raise */
-	ERR_RATE,         /* an outside service wants us to wait longer than we do */
-	ERR_LLM_ANSWER,   /* the model's answer cannot be used */
-	ERR_GIT,          /* libgit2 reports an error */
-	ERR_PUSH_REFUSED, /* the remote refused a ref; text holds its words: ends blocked */
-	ERR_SANDBOX,      /* the sandbox cannot be set up */
-	ERR_CHECKS,       /* checks still fail after the last heal round */
-	ERR_LIMIT,        /* turns, time or money of a run used up: ends blocked */
-	ERR_QUESTION,     /* the model asks a person: ends blocked */
-	ERR_UNROUTED,     /* no repository for this project */
-	ERR_STOPPING,     /* this worker is asked to end: the run goes back to the queue */
-	ERR_INTERNAL,     /* a defect of ours */
+	ERR_SPENT,         /* a provider's quota is used up: a person has to raise it */
+	ERR_RATE,          /* an outside service wants us to wait longer than we do */
+	ERR_CONTEXT,       /* a conversation no longer fits its model */
+	ERR_LLM_ANSWER,    /* the model's answer cannot be used */
+	ERR_GIT,           /* libgit2 reports an error */
+	ERR_PUSH_REFUSED,  /* the remote refused a ref; text holds its words: ends blocked */
+	ERR_MERGE,         /* the branch was changed by others in the same places: ends blocked */
+	ERR_LATER,         /* an effect of before is still on its way: back to the queue */
+	ERR_SANDBOX,       /* the sandbox cannot be set up */
+	ERR_CHECKS,        /* checks still fail after the last heal round */
+	ERR_LIMIT,         /* turns, time or money of a run used up: ends blocked */
+	ERR_QUESTION,      /* the model asks a person: ends blocked */
+	ERR_UNROUTED,      /* no repository for this project */
+	ERR_STOPPING,      /* this worker is asked to end: the run goes back to the queue */
+	ERR_INTERNAL,      /* a defect of ours */
 	ERR__MAX
 };
 
@@ -78,6 +81,8 @@ err_t err_in(err_t e, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 enum err_code err_code(err_t e); /* ERR_NONE for NULL */
 const char *err_text(err_t e);   /* "" for NULL */
 const char *err_code_name(enum err_code code);
+/** ERR_INTERNAL for a name that is none. */
+enum err_code err_code_named(const char *name);
 int err_http_status(enum err_code code);
 bool err_can_retry(enum err_code code);
 enum err_end err_run_end(enum err_code code);

@@ -53,6 +53,9 @@ const char *settings_str(const struct settings *set, enum setting id);
 int64_t settings_int(const struct settings *set, enum setting id); /* INT; USD in micro-dollars */
 bool settings_bool(const struct settings *set, enum setting id);
 
+/** Does this program read it? For lib code that serves several programs. */
+bool settings_has(const struct settings *set, enum setting id);
+
 /** "default", "environment", "/etc/airunner/airunner.env:12", …; borrowed. */
 const char *settings_source(const struct settings *set, enum setting id);
 

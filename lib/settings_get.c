@@ -12,12 +12,17 @@
 #include "lib/mem.h"
 #include "lib/settings_spec.h"
 
+bool settings_has(const struct settings *set, enum setting id)
+{
+	return set->values[id].seen && set->values[id].kept;
+}
+
 /* A defect of the caller's, found by the first run of its code: no error to handle. */
 static const struct setting_value *asked(
 	const struct settings *set, enum setting id, unsigned types)
 {
 	const struct setting_value *value = &set->values[id];
-	const char *wrong = !value->seen || !value->kept             ? "not for this program"
+	const char *wrong = !settings_has(set, id)                   ? "not for this program"
 			    : !(types >> setting_specs[id].type & 1) ? "of another type"
 								     : NULL;
 	if (!wrong)

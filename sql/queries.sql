@@ -54,6 +54,10 @@ SELECT RELEASE_LOCK(?) AS released;
 -- out: run_id, duplicate
 CALL intake(?, ?, ?, ?, ?, ?);
 
+-- name: database_now
+-- out: now_ms
+SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS INTEGER) AS now_ms;
+
 -- ============================== api and pages (cgi) ==============================
 
 -- name: auth_token
@@ -313,6 +317,13 @@ UPDATE workers SET stopped_at = NOW(3) WHERE name = ?;
 -- out: ours, cancelled
 SELECT status = 'running' AND fence = ? AS ours, cancel_at IS NOT NULL AS cancelled FROM runs WHERE id = ?;
 
+-- How long this attempt has been worked, the claim that runs included.
+-- name: run_worked
+-- in: id
+-- out: ms
+SELECT IF(worked_attempt = attempt, worked_ms, 0)
+	+ GREATEST(TIMESTAMPDIFF(MICROSECOND, IFNULL(locked_at, NOW(3)), NOW(3)) DIV 1000, 0) AS ms FROM runs WHERE id = ?;
+
 -- FENCED
 -- name: event_add
 -- in: level, stage, message, meta, id, fence
@@ -346,8 +357,8 @@ WHERE run_steps.id = ? AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ?
 -- when a retry continues them (base_attempt).
 -- name: steps_of_attempt
 -- in: run_id, attempt
--- out: step, round, outcome, result
-SELECT step, round, IFNULL(outcome, '') AS outcome, result FROM run_steps
+-- out: step, attempt, round, outcome, result
+SELECT step, attempt, round, IFNULL(outcome, '') AS outcome, result FROM run_steps
 WHERE run_id = ? AND attempt BETWEEN (SELECT base_attempt FROM runs WHERE runs.id = run_steps.run_id) AND ? ORDER BY id;
 
 -- When a step of this attempt began first: the one time that its repeats use too.
@@ -357,15 +368,24 @@ WHERE run_id = ? AND attempt BETWEEN (SELECT base_attempt FROM runs WHERE runs.i
 SELECT UNIX_TIMESTAMP(MIN(began_at)) DIV 1 AS began FROM run_steps
 WHERE run_id = ? AND attempt BETWEEN (SELECT base_attempt FROM runs WHERE runs.id = run_steps.run_id) AND ? AND step = ?;
 
+-- How long an attempt has been waiting for an outside service: ends of steps by its errors since one went well.
+-- name: steps_waited
+-- in: run_id, attempt, run_id, attempt
+-- out: waits, waited_s
+SELECT COUNT(*) AS waits, IFNULL(TIMESTAMPDIFF(SECOND, MIN(ended_at), NOW(3)), 0) AS waited_s FROM run_steps
+WHERE run_id = ? AND attempt = ? AND outcome IN ('timeout', 'network', 'outside', 'rate_limited')
+	AND id > IFNULL((SELECT MAX(id) FROM run_steps
+		WHERE run_id = ? AND attempt = ? AND outcome IN ('ok', 'heal', 'merged') AND step <> 'resume'), 0);
+
 -- FENCED. A step ended: the worker does not crash in it again and again.
 -- name: run_crashes_clear
 -- in: id, fence
 UPDATE runs SET crashes = 0 WHERE id = ? AND fence = ? AND status = 'running';
 
--- FENCED
+-- FENCED. A step that is repeated replaces what it left.
 -- name: artifact_add
 -- in: kind, name, part, bytes, content, id, fence
-INSERT INTO artifacts (run_id, kind, name, part, bytes, content)
+REPLACE INTO artifacts (run_id, kind, name, part, bytes, content)
 SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running';
 
 -- name: artifacts_of_kind
@@ -377,6 +397,12 @@ SELECT name, part, bytes, content FROM artifacts WHERE run_id = ? AND kind = ? O
 -- in: run_id, kind, name
 -- out: name, part, bytes, content
 SELECT name, part, bytes, content FROM artifacts WHERE run_id = ? AND kind = ? AND name = ? ORDER BY part;
+
+-- What a longer one of the same name left behind the last part.
+-- name: artifact_trim
+-- in: run_id, kind, name, parts, id, fence
+DELETE FROM artifacts WHERE run_id = ? AND kind = ? AND name = ? AND part >= ?
+	AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
 
 -- FENCED
 -- name: run_set_branch
@@ -425,38 +451,97 @@ SELECT tree FROM run_messages WHERE run_id = ? AND conv = ? AND seq > ? AND tree
 	AND seq < (SELECT MAX(seq) FROM run_messages WHERE run_id = ? AND conv = ? AND role = 'user')
 ORDER BY seq DESC LIMIT 1;
 
+-- What airunnerctl replay reads of a run.
+-- name: replay_run
+-- in: id
+-- out: issue_key, status, repo_id
+SELECT issue_key, status, repo_id FROM runs WHERE id = ?;
+
+-- name: replay_messages
+-- in: run_id
+-- out: conv, seq, role, model, content, fresh_tokens, written_tokens, read_tokens, output_tokens, cost_usd_micro, tree
+SELECT conv, seq, role, model, content, fresh_tokens, written_tokens, read_tokens, output_tokens, cost_usd_micro, tree
+FROM run_messages WHERE run_id = ? AND role <> 'prefix' ORDER BY conv, seq;
+
+-- name: replay_steps
+-- in: run_id
+-- out: step, result
+SELECT step, result FROM run_steps
+WHERE run_id = ? AND step IN ('checkout', 'edit', 'commit') AND result IS NOT NULL ORDER BY id;
+
 -- FENCED
 -- name: message_add
 -- in: conv, seq, role, model, content, id, fence
 INSERT INTO run_messages (run_id, conv, seq, role, model, content)
 SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 
--- FENCED. An answer is kept, and its cost counted, even when the run was cancelled meanwhile.
--- name: answer_add
--- in: conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, latency_ms, id, fence
-INSERT INTO run_messages (run_id, conv, seq, role, model, content, stop_reason, request_id, fresh_tokens,
-	written_tokens, read_tokens, output_tokens, thinking_tokens, cost_usd_micro, latency_ms)
-SELECT id, ?, ?, 'assistant', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM runs
-WHERE id = ? AND fence = ? AND status = 'running';
+-- ours 0: as FENCED. One transaction: the answer, the run's totals, the settled call (004_money.sql).
+-- name: answer_store
+-- in: id, fence, call_id, conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, tokens, latency_ms
+-- out: ours
+CALL answer_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- FENCED. In the transaction of answer_add.
--- name: run_spend
--- in: cost_usd_micro, cost_known, model, input, output, thinking, cached, id, fence
-UPDATE runs SET turns = turns + 1, cost_usd_micro = cost_usd_micro + ?, cost_known = cost_known AND ?, model = ?,
-	input_tokens = input_tokens + ?, output_tokens = output_tokens + ?, thinking_tokens = thinking_tokens + ?,
-	cached_tokens = cached_tokens + ?, updated_at = NOW(3)
-WHERE id = ? AND fence = ? AND status = 'running';
-
+-- Of this attempt: a retry that continues counts its limits anew.
 -- name: run_spent
 -- in: id
 -- out: turns, cost_usd_micro, cost_known
-SELECT turns, cost_usd_micro, cost_known FROM runs WHERE id = ?;
+SELECT MAX(r.turns) - COUNT(m.run_id) AS turns, MAX(r.cost_usd_micro) - IFNULL(SUM(m.cost_usd_micro), 0) AS cost_usd_micro,
+	MAX(r.cost_known) AS cost_known
+FROM runs r LEFT JOIN run_messages m ON m.run_id = r.id AND m.role = 'assistant' AND m.at < IFNULL(r.started_at, r.created_at)
+WHERE r.id = ?;
 
 -- FENCED. The work tree after an answer's tools.
 -- name: message_tree
 -- in: tree, run_id, conv, seq, id, fence
 UPDATE run_messages SET tree = ? WHERE run_messages.run_id = ? AND conv = ? AND seq = ?
 	AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
+
+-- ============================== money (worker/budget) ==============================
+
+-- One transaction. Amounts are micro-dollars or, of a model without a price, tokens; a cap of 0 is none.
+-- name: money_reserve
+-- in: id, fence, conv, model, by_price, input_cost, output_price, wanted, least, day_cap, repo_cap, issue_cap, run_cap
+-- out: ours, call_id, granted, amount, lost, refused, only_reserved, needed, spent, reserved, renews
+CALL money_reserve(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- A call that brought no answer: state estimated or released.
+-- name: money_end
+-- in: id, fence, call_id, state, cost_usd_micro, tokens
+-- out: ours, charged
+CALL money_end(?, ?, ?, ?, ?, ?);
+
+-- Open calls of runs that no process works on any more.
+-- name: money_sweep
+-- out: swept
+CALL money_sweep();
+
+-- What a run and its scopes have spent, in the order of scopes; the day is the database's.
+-- name: money_of_run
+-- in: id, id, id, id
+-- out: scope, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, spent_tokens, cap
+SELECT scope, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, spent_tokens, cap FROM budgets
+WHERE (scope = 'day' AND name = CAST(UTC_DATE() AS CHAR) COLLATE utf8mb4_bin AND ? > 0)
+	OR (scope = 'repo' AND name = (SELECT CONCAT(repo_id, ' ', UTC_DATE()) FROM runs WHERE id = ?) COLLATE utf8mb4_bin)
+	OR (scope = 'issue' AND name = (SELECT issue_key FROM runs WHERE id = ?))
+	OR (scope = 'run' AND name = CAST(? AS CHAR) COLLATE utf8mb4_bin)
+ORDER BY scope;
+
+-- What the calls of a run cost, by model.
+-- name: money_by_model
+-- in: run_id
+-- out: model, calls, cost_usd_micro, estimated_usd_micro, open
+SELECT model, COUNT(*) AS calls, SUM(cost_usd_micro) AS cost_usd_micro,
+	SUM(IF(state = 'estimated', cost_usd_micro, 0)) AS estimated_usd_micro, SUM(state = 'open') AS open
+FROM llm_calls WHERE run_id = ? AND state <> 'released' GROUP BY model ORDER BY MIN(id);
+
+-- The day's budgets: the whole system's, then each repository's.
+-- name: money_of_day
+-- out: scope, address, spent_usd_micro, estimated_usd_micro, reserved_usd_micro, cap, day
+SELECT b.scope, r.address, b.spent_usd_micro, b.estimated_usd_micro, b.reserved_usd_micro, b.cap, UTC_DATE() AS day
+FROM budgets b LEFT JOIN repos r ON b.scope = 'repo' AND r.id = CAST(b.name AS INT)
+WHERE (b.scope = 'day' AND b.name = CAST(UTC_DATE() AS CHAR) COLLATE utf8mb4_bin)
+	OR (b.scope = 'repo' AND b.name LIKE CONCAT('% ', UTC_DATE()))
+ORDER BY b.scope, r.address;
 
 -- ============================== checks (worker/check) ==============================
 
@@ -481,34 +566,94 @@ INSERT INTO outbox (effect_key, run_id, fence, issue_key, kind, is_closing, requ
 SELECT ?, id, fence, ?, ?, ?, ? FROM runs
 WHERE id = ? AND fence = ? AND status = 'running' AND (cancel_at IS NULL OR ?);
 
--- open_ms: how long the row may not be touched yet.
+-- open_ms: how long the row may not be touched yet. behind: an earlier effect of the issue is not over.
 -- name: outbox_get
 -- in: effect_key
--- out: state, attempts, request, result, last_error, open_ms
-SELECT state, attempts, request, result, last_error,
-	GREATEST(IFNULL(TIMESTAMPDIFF(MICROSECOND, NOW(3), send_until), 0), 0) DIV 1000 AS open_ms
+-- out: id, run_id, effect_key, issue_key, kind, is_closing, state, attempts, request, result, last_error, open_ms, behind
+SELECT id, run_id, effect_key, issue_key, kind, is_closing, state, attempts, request, result, last_error,
+	GREATEST(IFNULL(TIMESTAMPDIFF(MICROSECOND, NOW(3), send_until), 0), 0) DIV 1000 AS open_ms,
+	EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.issue_key = outbox.issue_key
+		AND earlier.state IN ('waiting', 'sending') AND earlier.id < outbox.id) AS behind
 FROM outbox WHERE effect_key = ?;
 
 -- FENCED. The one compare-and-set to sending; send_until is 30 s ahead, the call ends within 20 s.
+-- attempts is what the row had when it was read: who has raised it, and nobody else, ends the try.
 -- name: outbox_take
--- in: fence, effect_key, id, fence, closing
+-- in: fence, id, attempts, run_id, fence, closing
 UPDATE outbox SET state = 'sending', fence = ?, attempts = attempts + 1,
 	send_until = NOW(3) + INTERVAL 30 SECOND
-WHERE effect_key = ? AND state IN ('waiting', 'sending') AND (send_until IS NULL OR send_until <= NOW(3))
+WHERE id = ? AND attempts = ? AND state IN ('waiting', 'sending') AND (send_until IS NULL OR send_until <= NOW(3))
+	AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.issue_key = outbox.issue_key
+		AND earlier.state IN ('waiting', 'sending') AND earlier.id < outbox.id)
 	AND EXISTS (SELECT 1 FROM runs WHERE runs.id = ? AND runs.fence = ? AND runs.status = 'running'
 		AND (runs.cancel_at IS NULL OR ?));
 
--- The row's own fence: only who took it to sending ends it.
+-- The same by a drainer, for runs that no child works. withdrawn, as read: is the run cancelled?
+-- name: outbox_take_left
+-- in: id, attempts, withdrawn
+UPDATE outbox SET state = 'sending', attempts = attempts + 1, send_until = NOW(3) + INTERVAL 30 SECOND
+WHERE id = ? AND attempts = ? AND state IN ('waiting', 'sending') AND (send_until IS NULL OR send_until <= NOW(3))
+	AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.issue_key = outbox.issue_key
+		AND earlier.state IN ('waiting', 'sending') AND earlier.id < outbox.id)
+	AND EXISTS (SELECT 1 FROM runs WHERE runs.id = outbox.run_id AND runs.status <> 'running'
+		AND ((runs.cancel_at IS NOT NULL OR runs.status = 'cancelled') AND NOT outbox.is_closing) = ?);
+
+-- The first open effect of each issue, where it may be sent now and no child works its run.
+-- name: outbox_left
+-- in: limit
+-- out: effect_key, kind, withdrawn
+SELECT o.effect_key, o.kind, (r.cancel_at IS NOT NULL OR r.status = 'cancelled') AND NOT o.is_closing AS withdrawn
+FROM outbox o JOIN runs r ON r.id = o.run_id
+WHERE o.state IN ('waiting', 'sending') AND (o.send_until IS NULL OR o.send_until <= NOW(3)) AND r.status <> 'running'
+	AND NOT EXISTS (SELECT 1 FROM outbox earlier WHERE earlier.issue_key = o.issue_key
+		AND earlier.state IN ('waiting', 'sending') AND earlier.id < o.id)
+LIMIT ?;
+
 -- name: outbox_done
--- in: result, effect_key, fence
+-- in: result, id, attempts
 UPDATE outbox SET state = 'done', result = ?, done_at = NOW(3), send_until = NULL, last_error = NULL
-WHERE effect_key = ? AND state = 'sending' AND fence = ?;
+WHERE id = ? AND state = 'sending' AND attempts = ?;
 
 -- unsure: the call may have had its effect, so the row stays untouched until send_until.
 -- name: outbox_failed
--- in: state, last_error, unsure, effect_key, fence
-UPDATE outbox SET state = ?, last_error = ?, send_until = IF(?, send_until, NULL)
-WHERE effect_key = ? AND state = 'sending' AND fence = ?;
+-- in: state, last_error, unsure, wait_us, wait_us, id, attempts
+UPDATE outbox SET state = ?, last_error = ?,
+	send_until = IF(?, GREATEST(send_until, NOW(3) + INTERVAL ? MICROSECOND), NOW(3) + INTERVAL ? MICROSECOND)
+WHERE id = ? AND state = 'sending' AND attempts = ?;
+
+-- Those behind a row that waits are not due before it.
+-- name: outbox_hold
+-- in: wait_us, issue_key, id
+UPDATE outbox SET send_until = NOW(3) + INTERVAL ? MICROSECOND WHERE issue_key = ? AND state = 'waiting' AND id > ?;
+
+-- Is anything of the issue not over?
+-- name: outbox_open
+-- in: issue_key
+-- out: effect_key
+SELECT effect_key FROM outbox WHERE issue_key = ? AND state IN ('waiting', 'sending') LIMIT 1;
+
+-- In the transaction that ends a drainer's try.
+-- name: outbox_event
+-- in: level, message, run_id
+INSERT INTO run_events (run_id, level, stage, message)
+SELECT id, ?, IF(status = 'completed', 'completed', IF(status = 'queued', 'committing', 'failed')), ? FROM runs WHERE id = ?;
+
+-- The queued run that waits for an issue's outbox.
+-- name: outbox_waiter
+-- in: issue_key
+-- out: id, repo_id
+SELECT id, repo_id FROM runs WHERE queued_issue = ? AND due_at > NOW(3);
+
+-- name: outbox_wake
+-- in: id
+UPDATE runs SET due_at = NOW(3), updated_at = NOW(3) WHERE id = ? AND status = 'queued';
+
+-- Where the run left its issue: the status it was routed in and the one that its last report moved it to.
+-- name: retry_left
+-- in: run_id, run_id
+-- out: route, moved
+SELECT (SELECT result FROM run_steps WHERE run_id = ? AND step = 'route' AND outcome = 'ok' ORDER BY id DESC LIMIT 1) AS route,
+	(SELECT request FROM outbox WHERE run_id = ? AND kind = 'jira_transition' AND state = 'done' ORDER BY id DESC LIMIT 1) AS moved;
 
 -- ============================== fetch (worker/steps/fetch) ==============================
 
@@ -543,6 +688,20 @@ WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 -- in: run_id
 UPDATE run_steps SET ended_at = NOW(3), outcome = 'moved' WHERE run_id = ? AND ended_at IS NULL;
 
+-- ============================== rates (worker/rate) ==============================
+
+-- name: rate_take
+-- in: service, per_minute, most_ms, has_place
+-- out: taken, wait_ms, reason
+CALL rate_take(?, ?, ?, ?);
+
+-- The longer pause holds.
+-- name: rate_pause
+-- in: pause_us, reason, pause_us, service
+UPDATE rate_buckets SET reason = IF(paused_until < NOW(3) + INTERVAL ? MICROSECOND, ?, reason),
+	paused_until = GREATEST(paused_until, NOW(3) + INTERVAL ? MICROSECOND)
+WHERE service = ?;
+
 -- ============================== reconcile (worker/reconcile) ==============================
 
 -- name: reconcile_open
@@ -562,3 +721,12 @@ SELECT DATE_FORMAT(IFNULL(started_at, created_at), '%Y-%m-%dT%H:%i:%s.%fZ') AS s
 	issue_type, model, input_tokens, output_tokens, thinking_tokens, cached_tokens, cost_usd_micro, cost_known,
 	turns, attempt, crashes, pr_url, branch
 FROM runs WHERE id = ?;
+
+-- What each model of a run did and cost, in the order in which they came in. cost_known: each of its answers has a cost.
+-- name: run_models
+-- in: run_id
+-- out: model, turns, fresh, written, cached, output, thinking, cost_usd_micro, cost_known
+SELECT model, COUNT(*) AS turns, SUM(fresh_tokens) AS fresh, SUM(written_tokens) AS written, SUM(read_tokens) AS cached,
+	SUM(output_tokens) AS output, SUM(thinking_tokens) AS thinking, IFNULL(SUM(cost_usd_micro), 0) AS cost_usd_micro,
+	COUNT(cost_usd_micro) = COUNT(*) AS cost_known
+FROM run_messages WHERE run_id = ? AND role = 'assistant' GROUP BY model ORDER BY MIN(conv), model;

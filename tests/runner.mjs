@@ -40,7 +40,7 @@ function build() {
 	const make = (...args) => ['--silent', '--no-print-directory', jobs, ...args];
 	const san = relative(TREE, BUILD);
 	const onlyUnits = chosen.length > 0 && chosen.every((part) => /^(unit|lint)/.test(part));
-	const targets = onlyUnits ? ['units', `${san}/airunnerctl`, 'share'] : ['programs', 'standin', 'units'];
+	const targets = onlyUnits ? ['units', `${san}/airunnerctl`, 'share'] : ['programs', 'standin', 'units', 'galera'];
 	stepOrDie('built with sanitizers', 'make', make('SAN=1', 'WERROR=1', `BUILD=${san}`, ...targets));
 	if (chosen.length === 0) stepOrDie('built plainly', 'make', make('BUILD=build', 'programs', 'standin'));
 }

@@ -20,12 +20,23 @@
 #include "worker/jira/jira.h"
 #include "worker/lease.h"
 #include "worker/pipeline.h"
+#include "worker/rate.h"
 #include "worker/repo_sync.h"
 
 static void on_stop(int signal_number)
 {
 	(void)signal_number;
 	run_request_stop();
+}
+
+/* The limit of an attempt's time counts all its claims, by the database's clock. */
+static err_t count_worked(struct run_ctx *ctx)
+{
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	ERR_TRY(db_query(ctx->db, Q_RUN_WORKED, DB_ARGS(db_i64(ctx->run.id)), &rows));
+	if (db_rows_next(rows))
+		ctx->started_ms -= db_rows_i64(rows, "ms");
+	return NULL;
 }
 
 static err_t open_all(struct run_ctx *ctx, struct repo_configs *repos)
@@ -46,6 +57,7 @@ static void close_all(struct run_ctx *ctx)
 	jira_close(ctx->jira);
 	json_decref(ctx->state);
 	run_release(&ctx->run);
+	rate_use(NULL);
 	db_close(ctx->db);
 	git_stop();
 	http_exit();
@@ -68,11 +80,14 @@ int child_work(const struct settings *set, struct repo_configs *repos, const cha
 	if (!e)
 		e = run_load(ctx.db, id, fence, &ctx.run);
 	if (!e) {
+		rate_use(ctx.db);
 		log_set_context(id, ctx.run.issue_key, worker);
 		FAULT_START(ctx.run.issue_key);
 		FAULT_POINT("run.loaded");
-		e = open_all(&ctx, repos);
+		e = count_worked(&ctx);
 	}
+	if (!e)
+		e = open_all(&ctx, repos);
 	if (e) {
 		log_error("run %lld: %s", (long long)id, err_text(e));
 		code = 1;

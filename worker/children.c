@@ -66,17 +66,19 @@ err_t children_start(struct children *children, const struct daemon_options *opt
 	return e;
 }
 
-err_t children_start_reconcile(struct children *children, const struct daemon_options *options)
+err_t children_start_helper(
+	struct children *children, const struct daemon_options *options, enum child_kind kind)
 {
-	char *argv[ARGS_MAX] = {(char *)options->program, "--reconcile"};
-	return start(children, options, argv, 2, &(struct child){.reconcile = true});
+	char *argv[ARGS_MAX] = {
+		(char *)options->program, kind == CHILD_RECONCILE ? "--reconcile" : "--drain"};
+	return start(children, options, argv, 2, &(struct child){.kind = kind});
 }
 
 size_t children_runs(const struct children *children)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < children->count; i++)
-		count += !children->items[i].reconcile;
+		count += children->items[i].kind == CHILD_RUN;
 	return count;
 }
 
@@ -88,9 +90,12 @@ bool children_work_on(const struct children *children, int64_t run_id, int64_t f
 	return false;
 }
 
-bool children_reconciling(const struct children *children)
+bool children_any(const struct children *children, enum child_kind kind)
 {
-	return children_runs(children) < children->count;
+	for (size_t i = 0; i < children->count; i++)
+		if (children->items[i].kind == kind)
+			return true;
+	return false;
 }
 
 err_t children_adopt(void)
@@ -138,6 +143,7 @@ static bool reap(struct child *child)
 	kill(-child->pid, SIGKILL); /* whatever it left in its group */
 	child->ended = true;
 	child->killed = WIFSIGNALED(status);
+	child->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 	snprintf(child->how, sizeof child->how, child->killed ? "signal %d" : "exit code %d",
 		child->killed ? WTERMSIG(status) : WEXITSTATUS(status));
 	return true;

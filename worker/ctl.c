@@ -10,16 +10,12 @@
 #include "lib/mem.h"
 #include "lib/migrate.h"
 #include "lib/settings.h"
+#include "lib/text.h"
+#include "worker/ctl.h"
 
 #define OUTPUT_MAX ((size_t)1 << 20)
 
-struct call {
-	const char *env_file;
-	enum program program;
-	const char *db_user;
-};
-
-static err_t load(const struct call *call, struct settings **ret_set)
+err_t ctl_load(const struct call *call, struct settings **ret_set)
 {
 	ERR_TRY(settings_load(&(struct settings_options){.program = call->program,
 				      .env_file = call->env_file,
@@ -30,12 +26,21 @@ static err_t load(const struct call *call, struct settings **ret_set)
 	return log_open(&log);
 }
 
+err_t ctl_run_id(const struct call *call, int64_t *ret_id)
+{
+	long long id;
+	if (!call->argument || !text_to_i64(call->argument, &id) || id < 1)
+		return err_new(ERR_USAGE, "RUN must be the number of a run");
+	*ret_id = id;
+	return NULL;
+}
+
 static err_t db_migrate(const struct call *call)
 {
 	struct settings *set AUTO(settings_freep) = NULL;
 	struct db *db AUTO(db_closep) = NULL;
 	int applied = 0;
-	ERR_TRY(load(call, &set));
+	ERR_TRY(ctl_load(call, &set));
 	ERR_TRY(db_open_patient(set, &db));
 	autofree char *folder = settings_share_path(set, "sql/migrate");
 	ERR_TRY(migrate_apply(db, folder, &applied));
@@ -48,7 +53,7 @@ static err_t config_check(const struct call *call)
 {
 	struct settings *set AUTO(settings_freep) = NULL;
 	AUTO(buf_release) struct buf out = BUF(OUTPUT_MAX);
-	ERR_TRY(load(call, &set));
+	ERR_TRY(ctl_load(call, &set));
 	settings_print(set, &out);
 	fputs(out.data, stdout);
 	return settings_require(set);
@@ -86,6 +91,8 @@ static const struct command {
 	{"config", "example", config_example, PROGRAM_CTL, "", "print an example env file"},
 	{"config", "table", config_table, PROGRAM_CTL, "",
 		"print the settings as a Markdown table"},
+	{"replay", "RUN", ctl_replay, PROGRAM_WORKER, "air_worker",
+		"build a run's files again from its record, turn by turn"},
 };
 
 static void print_usage(FILE *to)
@@ -96,10 +103,17 @@ static void print_usage(FILE *to)
 			commands[i].help);
 }
 
+/* A verb in capitals stands for an argument. */
+static bool takes_argument(const struct command *command)
+{
+	return *command->verb >= 'A' && *command->verb <= 'Z';
+}
+
 static const struct command *find(const char *group, const char *verb)
 {
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		if (strcmp(commands[i].group, group) == 0 && strcmp(commands[i].verb, verb) == 0)
+		if (strcmp(commands[i].group, group) == 0 &&
+			(takes_argument(&commands[i]) || strcmp(commands[i].verb, verb) == 0))
 			return &commands[i];
 	}
 	return NULL;
@@ -122,11 +136,12 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return 2;
 	}
+	call.argument = takes_argument(command) ? argv[i + 1] : NULL;
 	call.program = command->program;
 	call.db_user = command->db_user;
 	err_t e = command->work(&call);
 	if (!e)
 		return 0;
 	fprintf(stderr, "airunnerctl: %s\n", err_text(e));
-	return 1;
+	return err_code(e) == ERR_USAGE ? 2 : 1;
 }

@@ -1,8 +1,8 @@
 /*
- * The parent loop. It does no work of a run: starts a child for each claimed run, settles runs whose
- * child is gone, starts the reconciling poll, tells systemd. What it does with the queue (claims,
- * leases, cancellations) is in worker/daemon_queue.c, children in worker/children.c, the wake-up
- * socket in worker/poke.c.
+ * The parent loop. It does no work of a run: starts a child for each claimed run, settles runs
+ * whose child is gone, tells systemd. What it does with the queue (claims, leases, cancellations)
+ * is in worker/daemon_queue.c; what else is to be done beside runs is started by worker/helpers.c;
+ * children are in worker/children.c, the wake-up socket in worker/poke.c.
  */
 #include "worker/daemon_private.h"
 
@@ -89,24 +89,13 @@ static err_t bury(struct daemon *d)
 	}
 	for (struct child *dead; (dead = children_ended(&d->children));) {
 		d->hungry = true;
-		if (!dead->reconcile)
+		if (dead->kind == CHILD_RUN)
 			ERR_TRY(settle(d, dead));
+		else
+			helpers_ended(&d->helpers, d->options, dead);
 		children_remove(&d->children, dead);
 	}
 	return NULL;
-}
-
-/* What Jira's webhooks missed is looked for by a child: the parent calls nothing outside. */
-static void reconcile(struct daemon *d)
-{
-	int64_t every_ms = settings_int(d->options->set, S_AIRUNNER_RECONCILE_S) * 1000;
-	if (every_ms <= 0 || d->options->once || stopping || children_reconciling(&d->children) ||
-		(d->reconciled_ms && monotonic_ms() - d->reconciled_ms < every_ms))
-		return;
-	d->reconciled_ms = monotonic_ms();
-	err_t e = children_start_reconcile(&d->children, d->options);
-	if (e)
-		log_error("the reconciling poll cannot be started: %s", err_text(e));
 }
 
 static void tell_systemd(struct daemon *d)
@@ -138,10 +127,12 @@ static err_t tick(struct daemon *d)
 	ERR_TRY(bury(d));
 	if (reload)
 		ERR_TRY(reload_repos(d));
+	int64_t looked_ms = d->looked_ms;
 	err_t e = daemon_claim(d, &stopping);
 	err_t watched = daemon_watch(d); /* leases are renewed whatever hinders claims */
 	ERR_TRY(e ? e : watched);
-	reconcile(d);
+	if (d->looked_ms != looked_ms)
+		ERR_TRY(helpers_start(&d->helpers, d->db, d->options, &d->children));
 	tell_systemd(d);
 	return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include "worker/children.h"
 #include "worker/daemon.h"
+#include "worker/helpers.h"
 
 struct daemon {
 	const struct daemon_options *options;
@@ -13,7 +14,7 @@ struct daemon {
 	struct children children;
 	int poke_fd;
 	int64_t renewed_ms, reaped_ms, watched_ms, looked_ms; /* CLOCK_MONOTONIC; 0: not yet */
-	int64_t reconciled_ms;
+	struct helpers helpers;
 	bool hungry; /* somebody woke us, or a run ended: claim now */
 	int claimed;
 	bool refused; /* the run to be worked by hand cannot be claimed */

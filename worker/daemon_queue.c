@@ -1,9 +1,11 @@
 /*
  * The parent's dealings with the queue: claims, leases, cancellations, and what a lost connection
- * left in doubt. Called by the loop in worker/daemon.c.
+ * left in doubt; calls of models that were left open are settled with the leases. Called by the
+ * loop in worker/daemon.c.
  */
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "worker/budget.h"
 #include "worker/claim.h"
 #include "worker/daemon_private.h"
 #include "worker/fault.h"
@@ -150,13 +152,15 @@ static err_t reap_leases(struct daemon *d)
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),
 			.repo_id = db_rows_i64(rows, "repo_id")};
+		if (is_worked_on(d, rows)) /* the database's clock was put on */
+			continue;
 		log_warning("the lease of run %lld ran out: back to the queue", (long long)run.id);
 		err_t e = run_requeue(d->db, &run, 0);
 		if (e && err_code(e) != ERR_FENCE)
 			return e;
 		d->hungry = true;
 	}
-	return NULL;
+	return budget_sweep(d->db);
 }
 
 err_t daemon_watch(struct daemon *d)
@@ -166,5 +170,5 @@ err_t daemon_watch(struct daemon *d)
 		ERR_TRY(watch_own(d));
 	if (now - d->renewed_ms >= FAULT_MS("renew", RENEW_MS))
 		ERR_TRY(renew(d));
-	return now - d->reaped_ms >= REAP_MS ? reap_leases(d) : NULL;
+	return now - d->reaped_ms >= FAULT_MS("reap", REAP_MS) ? reap_leases(d) : NULL;
 }

@@ -8,14 +8,19 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "lib/redact.h"
 #include "lib/text.h"
 #include "worker/claim.h"
 #include "worker/fault.h"
 #include "worker/git/store.h"
 #include "worker/journal.h"
 #include "worker/metrics.h"
+#include "worker/pipeline_private.h"
+#include "worker/rate.h"
 
 #define AWAY_WAIT_S 15
+#define OUTSIDE_WAIT 15       /* times AIRUNNER_RETRY_BASE_MS: the first wait, doubled each time */
+#define OUTSIDE_WAIT_MOST 600 /* the longest */
 
 /* The first new finding of the last verify or test; NULL when none was named. */
 static const json_t *first_finding(const struct run_ctx *ctx)
@@ -44,12 +49,16 @@ static char *finding_text(const json_t *finding)
 		member(finding, "message"));
 }
 
+static bool keeps_work(enum err_code code)
+{
+	return code == ERR_LIMIT || code == ERR_CHECKS || code == ERR_MERGE;
+}
+
 /* Is there a changed tree that is worth keeping, and does this end call for it? */
-const char *ending_tree(const struct run_ctx *ctx, enum err_code code)
+static const char *tree_to_keep(const struct run_ctx *ctx, enum err_code code)
 {
 	const char *base = run_state_str(ctx, "checkout.base_tree");
-	if (!ctx->tree || !base || (code != ERR_LIMIT && code != ERR_CHECKS) ||
-		run_state_get(ctx, "push"))
+	if (!ctx->tree || !base || !keeps_work(code) || run_state_get(ctx, "push"))
 		return NULL;
 	static char tree[OID_HEX + 1];
 	err_t e = work_tree_snapshot(ctx->tree, NULL, tree);
@@ -61,7 +70,7 @@ const char *ending_tree(const struct run_ctx *ctx, enum err_code code)
 }
 
 /* No Story branch gets unfinished work: it goes to a branch of its own. */
-void ending_leave_story_branch(struct run_ctx *ctx)
+void ending_leave_branch(struct run_ctx *ctx)
 {
 	json_t *checkout = json_object_get(ctx->state, "checkout");
 	autofree char *branch =
@@ -88,17 +97,43 @@ err_t ending_close(
 }
 
 /* The category of an end by findings is theirs; else the error code's name. */
-const char *ending_category(const struct run_ctx *ctx, enum err_code code)
+static const char *category_of(const struct run_ctx *ctx, enum err_code code)
 {
 	const char *category = member(first_finding(ctx), "category");
 	return code == ERR_CHECKS && *category ? category : err_code_name(code);
 }
 
-void ending_requeue(struct run_ctx *ctx, err_t cause)
+err_t ending_decide(struct run_ctx *ctx, err_t cause)
 {
-	int64_t wait_s = err_code(cause) == ERR_STOPPING ? 0 : AWAY_WAIT_S;
+	static const struct step end = {.name = "end", .stage = STAGE_FAILED};
+	enum err_code code = err_code(cause);
+	int64_t id = 0;
+	if (run_state_get(ctx, "end"))
+		return NULL;
+	autofree char *reason = redact_str(err_text(cause));
+	const char *tree = tree_to_keep(ctx, code);
+	run_state_set(ctx, "end",
+		json_pack("{s:s, s:o, s:o, s:s?}", "code", err_code_name(code), "reason",
+			text_json(reason), "category", text_json(category_of(ctx, code)), "tree",
+			tree));
+	ERR_TRY(step_begin(ctx, &end, &id));
+	FAULT_POINT("end.begun");
+	ERR_TRY(step_end(ctx, id, "ok"));
+	FAULT_POINT("end.decided");
+	return NULL;
+}
+
+err_t ending_decided(const struct run_ctx *ctx)
+{
+	const char *code = run_state_str(ctx, "end.code"),
+		   *words = run_state_str(ctx, "end.reason");
+	return code ? err_new(err_code_named(code), "%s", words ? words : "") : NULL;
+}
+
+static void requeue(struct run_ctx *ctx, err_t cause, int64_t wait_s)
+{
 	const char *outcome = err_code_name(err_code(cause));
-	log_warning("back to the queue: %s", err_text(cause));
+	log_warning("back to the queue for %lld s: %s", (long long)wait_s, err_text(cause));
 	err_t e = db_reconnect(ctx->db);
 	if (!e) /* its end could not be journalled: that is no crash */
 		e = db_exec(ctx->db, Q_STEPS_PARK,
@@ -108,6 +143,74 @@ void ending_requeue(struct run_ctx *ctx, err_t cause)
 		e = run_requeue(ctx->db, &ctx->run, wait_s);
 	if (e)
 		log_error("the run could not be put back, its lease will run out: %s", err_text(e));
+}
+
+static int64_t wait_s_of(const struct run_ctx *ctx, int64_t times)
+{
+	int64_t base_ms = settings_int(ctx->set, S_AIRUNNER_RETRY_BASE_MS);
+	int64_t most = OUTSIDE_WAIT_MOST * base_ms;
+	int64_t wait = OUTSIDE_WAIT * base_ms << (times < 8 ? times : 8);
+	return ((wait < most ? wait : most) + 999) / 1000;
+}
+
+static err_t note_wait(struct run_ctx *ctx, err_t cause, int64_t wait_s)
+{
+	return journal_event(ctx, EVENT_ERROR, NULL, "%s. Tries again in %lld s", cause->text,
+		(long long)wait_s);
+}
+
+void ending_requeue(struct run_ctx *ctx, err_t cause)
+{
+	static const struct {
+		enum err_code code;
+		int64_t times; /* of the first wait; -1: none */
+	} waits[] = {{ERR_STOPPING, -1}, {ERR_LATER, 8}};
+	struct err kept = *cause;
+	int64_t wait_s = AWAY_WAIT_S;
+	for (size_t i = 0; i < ARRAY_LEN(waits); i++)
+		if (waits[i].code == kept.code)
+			wait_s = waits[i].times < 0 ? 0 : wait_s_of(ctx, waits[i].times);
+	if (kept.code == ERR_SPENT) {
+		wait_s = rate_parked_s();
+		err_t e = note_wait(ctx, &kept, wait_s);
+		if (e)
+			log_error("%s", err_text(e));
+	}
+	requeue(ctx, &kept, wait_s);
+}
+
+/* Commands have time limits too: those are no outside service's. */
+static bool is_outside(const struct run_ctx *ctx, enum err_code code)
+{
+	static const char *const local[] = {"baseline", "verify", "test"};
+	bool is_local = false;
+	for (size_t i = 0; i < ARRAY_LEN(local); i++)
+		is_local |= strcmp(ctx->step, local[i]) == 0;
+	return code == ERR_NETWORK || code == ERR_OUTSIDE || code == ERR_RATE ||
+	       (code == ERR_TIMEOUT && !is_local);
+}
+
+err_t ending_wait(struct run_ctx *ctx, err_t cause, bool *ret_waits)
+{
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	struct err kept = *cause;
+	int64_t patience_s = settings_int(ctx->set, S_AIRUNNER_OUTSIDE_PATIENCE_S);
+	*ret_waits = false;
+	if (patience_s <= 0 || run_state_get(ctx, "end") || !is_outside(ctx, kept.code))
+		return NULL;
+	ERR_TRY(db_query(ctx->db, Q_STEPS_WAITED,
+		DB_ARGS(db_i64(ctx->run.id), db_i64(ctx->run.attempt), db_i64(ctx->run.id),
+			db_i64(ctx->run.attempt)),
+		&rows));
+	if (!db_rows_next(rows) || db_rows_i64(rows, "waited_s") >= patience_s)
+		return NULL;
+	int64_t wait_s = wait_s_of(ctx, db_rows_i64(rows, "waits") - 1);
+	int64_t parked_s = kept.code == ERR_RATE ? rate_parked_s() : 0;
+	wait_s = wait_s > parked_s ? wait_s : parked_s;
+	ERR_TRY(note_wait(ctx, &kept, wait_s));
+	*ret_waits = true;
+	requeue(ctx, &kept, wait_s);
+	return NULL;
 }
 
 /* Why a run that was routed to nothing completes so; NULL for one that did its work. */

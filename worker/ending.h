@@ -12,20 +12,29 @@ err_t ending_close(
 /** Puts the run back into the queue over a new connection; failing that its lease runs out. */
 void ending_requeue(struct run_ctx *ctx, err_t cause);
 
+/**
+ * An outside service does not answer: puts the run back into the queue, each time for longer.
+ * *ret_waits is false when it is no such error or AIRUNNER_OUTSIDE_PATIENCE_S is over.
+ */
+err_t ending_wait(struct run_ctx *ctx, err_t cause, bool *ret_waits);
+
+/**
+ * Journals that the run ends by this error, and in which words, unless that is decided already:
+ * whoever takes the run up after a kill ends it in the same way. Sets end {code, reason, category,
+ * tree: the changed tree that is worth keeping | null}.
+ */
+err_t ending_decide(struct run_ctx *ctx, err_t cause);
+
+/** The error that was decided on; NULL when nothing is. */
+err_t ending_decided(const struct run_ctx *ctx);
+
 /** Why a run that was routed to nothing completes so; NULL for one that did its work. Borrowed. */
 const char *ending_reason(const struct run_ctx *ctx);
-
-/** Error category: that of the first new finding when checks could not be healed, else the code's
- * name. */
-const char *ending_category(const struct run_ctx *ctx, enum err_code code);
 
 /** "src/a.ts:3 TS2322 …" of the first new finding; freed by the caller. */
 char *ending_finding(const struct run_ctx *ctx);
 
-/** The changed tree that this end calls for keeping, valid until the next call; NULL: none. */
-const char *ending_tree(const struct run_ctx *ctx, enum err_code code);
-
-/** Moves unfinished work to a branch of its own, so that no Story branch gets it. */
-void ending_leave_story_branch(struct run_ctx *ctx);
+/** Moves unfinished work to a branch of its own: no Story branch gets it, nor one of others. */
+void ending_leave_branch(struct run_ctx *ctx);
 
 #endif

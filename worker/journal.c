@@ -68,12 +68,16 @@ static err_t artifact_parts(
 	struct run_ctx *ctx, const char *kind, const char *name, const char *data, size_t len)
 {
 	size_t done = 0;
-	for (int part = 0; part == 0 || done < len; part++) {
+	int parts = 0;
+	while (parts == 0 || done < len) {
 		size_t n = len - done < PART_MAX ? len - done : PART_MAX;
-		ERR_TRY(artifact_part(ctx, kind, name, part, data + done, n));
+		ERR_TRY(artifact_part(ctx, kind, name, parts++, data + done, n));
 		done += n;
 	}
-	return NULL;
+	return db_exec(ctx->db, Q_ARTIFACT_TRIM,
+		DB_ARGS(db_i64(ctx->run.id), db_str(kind), db_str(name), db_i64(parts),
+			db_i64(ctx->run.id), db_i64(ctx->run.fence)),
+		NULL);
 }
 
 err_t journal_blob(

@@ -22,6 +22,7 @@
 #include "worker/check/sandbox.h"
 #include "worker/child.h"
 #include "worker/daemon.h"
+#include "worker/drain.h"
 #include "worker/reconcile.h"
 #include "worker/repo_config.h"
 
@@ -34,7 +35,7 @@ struct options {
 	char *child_args[2 * OVERRIDES_MAX + 4]; /* what children are given again */
 	size_t child_arg_count;
 	long long run_id, fence, lease_fd;
-	bool once, reconcile, check_config, help, version;
+	bool once, reconcile, drain, check_config, help, version;
 };
 
 static const char usage[] =
@@ -51,9 +52,10 @@ static const char usage[] =
 static const struct option long_options[] = {
 	{"once", no_argument, NULL, 'o'},
 	{"run", required_argument, NULL, 'r'},
-	{"fence", required_argument, NULL, 'f'}, /* this and the next two are the daemon's */
+	{"fence", required_argument, NULL, 'f'}, /* this and the next three are the daemon's */
 	{"lease", required_argument, NULL, 'l'},
 	{"reconcile", no_argument, NULL, 'R'},
+	{"drain", no_argument, NULL, 'D'},
 	{"check-config", no_argument, NULL, 'c'},
 	{"env-file", required_argument, NULL, 'e'},
 	{"set", required_argument, NULL, 's'},
@@ -76,6 +78,9 @@ static err_t take_option(struct options *o, int option, const char *value)
 		return NULL;
 	case 'R':
 		o->reconcile = true;
+		return NULL;
+	case 'D':
+		o->drain = true;
 		return NULL;
 	case 'c':
 		o->check_config = true;
@@ -184,6 +189,10 @@ static err_t run_program(
 	}
 	if (o->reconcile) {
 		*ret_code = reconcile_work(set);
+		return NULL;
+	}
+	if (o->drain) {
+		*ret_code = drain_work(set, &repos);
 		return NULL;
 	}
 	ERR_TRY(check_database(set));

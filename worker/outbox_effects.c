@@ -1,6 +1,6 @@
 /*
- * The table of effects: what is called at Jira and at the forge. Called by outbox.c, which keeps
- * the order of storing, sending and looking up.
+ * The table of effects: what is called at Jira and at the forge. Called by outbox_row.c, which
+ * keeps the order of storing, sending and looking up.
  */
 #include "worker/outbox_effects.h"
 
@@ -124,7 +124,7 @@ const struct effect_service effect_services[EFFECT__MAX] = {
 	[EFFECT_JIRA_COMMENT_EDIT] =       {"jira_comment_edit", comment_edit_send, NULL},
 	[EFFECT_JIRA_TRANSITION] =         {"jira_transition", transition_send, transition_lookup},
 	[EFFECT_JIRA_ASSIGN] =             {"jira_assign", assign_send, NULL},
-	[EFFECT_FORGE_PULL_REQUEST] =      {"forge_pull_request", pull_request_send, pull_request_lookup},
-	[EFFECT_FORGE_PULL_REQUEST_EDIT] = {"forge_pull_request_edit", pull_request_edit_send, NULL},
+	[EFFECT_FORGE_PULL_REQUEST] =      {"forge_pull_request", pull_request_send, pull_request_lookup, EFFECT_AT_FORGE},
+	[EFFECT_FORGE_PULL_REQUEST_EDIT] = {"forge_pull_request_edit", pull_request_edit_send, NULL, EFFECT_AT_FORGE},
 };
 /* clang-format on */

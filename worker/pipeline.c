@@ -9,10 +9,11 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "lib/redact.h"
+#include "worker/claim.h"
 #include "worker/ending.h"
 #include "worker/journal.h"
 #include "worker/pipeline_private.h"
+#include "worker/steps/push_merge.h"
 
 /* clang-format off */
 const struct step steps[] = {
@@ -50,14 +51,21 @@ size_t step_index(const char *name)
 	abort();
 }
 
+/* A retry that continues a run gets the rounds of one anew. */
+static int heal_rounds(const struct run_ctx *ctx)
+{
+	return (int)(settings_int(ctx->set, S_AIRUNNER_HEAL_ROUNDS) *
+		     (1 + run_state_i64(ctx, "continued")));
+}
+
 bool may_heal(const struct run_ctx *ctx)
 {
-	return ctx->heal_round < settings_int(ctx->set, S_AIRUNNER_HEAL_ROUNDS);
+	return ctx->heal_round < heal_rounds(ctx);
 }
 
 err_t heal(struct run_ctx *ctx, size_t *i)
 {
-	int rounds = (int)settings_int(ctx->set, S_AIRUNNER_HEAL_ROUNDS);
+	int rounds = heal_rounds(ctx);
 	autofree char *finding = ending_finding(ctx);
 	if (!may_heal(ctx))
 		return err_new(
@@ -79,19 +87,24 @@ static err_t work_steps(struct run_ctx *ctx, size_t i)
 		i++;
 		if (next == STEP_HEAL)
 			ERR_TRY(heal(ctx, &i));
+		if (next == STEP_MERGED) {
+			push_merge_apply(ctx);
+			i = step_index("verify");
+		}
 	}
 	return NULL;
 }
 
-/* Journalled like every step; an error here changes nothing about how the run ends. */
+/* Journalled like every step; an error here changes nothing about how the run ends. What cannot go
+ * to its own branch (a Story's, or one that others changed) goes to one of its own. */
 static void keep_work(struct run_ctx *ctx, enum err_code code)
 {
-	const char *tree = ending_tree(ctx, code);
-	if (!tree)
+	const char *tree = run_state_str(ctx, "end.tree");
+	if (!tree || !ctx->tree || ctx->run.crashes >= MAX_CRASHES)
 		return;
 	run_state_set(ctx, "salvage", json_pack("{s:s}", "tree", tree));
-	if (run_state_str(ctx, "route.story_key"))
-		ending_leave_story_branch(ctx);
+	if (run_state_str(ctx, "route.story_key") || code == ERR_MERGE)
+		ending_leave_branch(ctx);
 	for (size_t i = 0; i < ARRAY_LEN(keep_steps); i++) {
 		enum step_next next;
 		err_t e = step_work(ctx, &keep_steps[i], &next);
@@ -102,26 +115,60 @@ static void keep_work(struct run_ctx *ctx, enum err_code code)
 	}
 }
 
-/* A run that did not get through: keep its work, tell Jira, close its row. */
-static enum run_status end_in_trouble(struct run_ctx *ctx, err_t cause)
+/* A run that did not get through: journal how it ends, keep its work, tell Jira, close its row. */
+static err_t close_in_trouble(struct run_ctx *ctx, err_t cause, enum run_status *ret_status)
 {
-	enum err_code code = err_code(cause);
+	ERR_TRY(ending_decide(ctx, cause));
+	enum err_code code = err_code(ending_decided(ctx));
 	enum run_status status = err_run_end(code) == ERR_END_BLOCKED     ? RUN_BLOCKED
 				 : err_run_end(code) == ERR_END_CANCELLED ? RUN_CANCELLED
 									  : RUN_FAILED;
-	autofree char *reason = redact_str(err_text(cause));
-	autofree char *category = xstrdup(ending_category(ctx, code));
-	ctx->closing = true;
+	const char *reason = run_state_str(ctx, "end.reason");
 	keep_work(ctx, code);
 	ctx->step = "report";
 	ctx->stage = STAGE_FAILED;
 	err_t e = status == RUN_CANCELLED ? NULL : report_trouble(ctx, status, code, reason);
 	if (e)
 		log_error("the issue could not be told: %s", err_text(e));
-	e = ending_close(ctx, status, reason, category);
+	*ret_status = status;
+	return ending_close(ctx, status, reason, run_state_str(ctx, "end.category"));
+}
+
+/* What is not closed here is taken up again by whoever claims the run next. */
+static enum run_status end_in_trouble(struct run_ctx *ctx, err_t cause)
+{
+	enum run_status status = RUN_RUNNING;
+	struct err kept = *cause;
+	ctx->closing = true;
+	err_t e = close_in_trouble(ctx, &kept, &status);
 	if (e)
 		log_error("the run could not be closed: %s", err_text(e));
+	if (e && err_run_end(err_code(e)) == ERR_END_REQUEUE) {
+		ending_requeue(ctx, e);
+		return RUN_QUEUED;
+	}
 	return status;
+}
+
+static enum run_status end_by(struct run_ctx *ctx, err_t cause)
+{
+	bool waits = false;
+	struct err kept = *cause;
+	log_error("%s", kept.text);
+	err_t e = ending_wait(ctx, &kept, &waits);
+	if (waits)
+		return RUN_QUEUED;
+	if (e)
+		kept = *e;
+	switch (err_run_end(kept.code)) {
+	case ERR_END_ABANDON:
+		return RUN_RUNNING; /* another owner decides */
+	case ERR_END_REQUEUE:
+		ending_requeue(ctx, &kept);
+		return RUN_QUEUED;
+	default:
+		return end_in_trouble(ctx, &kept);
+	}
 }
 
 enum run_status pipeline_work(struct run_ctx *ctx)
@@ -139,16 +186,5 @@ enum run_status pipeline_work(struct run_ctx *ctx)
 		return RUN_QUEUED; /* it was given its repository and waits there */
 	if (!e)
 		e = ending_close(ctx, RUN_COMPLETED, ending_reason(ctx), NULL);
-	if (!e)
-		return RUN_COMPLETED;
-	log_error("%s", err_text(e));
-	switch (err_run_end(err_code(e))) {
-	case ERR_END_ABANDON:
-		return RUN_RUNNING; /* another owner decides */
-	case ERR_END_REQUEUE:
-		ending_requeue(ctx, e);
-		return RUN_QUEUED;
-	default:
-		return end_in_trouble(ctx, e);
-	}
+	return e ? end_by(ctx, e) : RUN_COMPLETED;
 }

@@ -8,9 +8,10 @@
 #include "worker/run.h"
 
 enum step_next {
-	STEP_NEXT, /* go on */
-	STEP_HEAL, /* checks failed: back to edit, while heal rounds are left */
-	STEP_END,  /* nothing more to do: the run completes as it is */
+	STEP_NEXT,   /* go on */
+	STEP_HEAL,   /* checks failed: back to edit, while heal rounds are left */
+	STEP_MERGED, /* the tree is another now: back to verify */
+	STEP_END,    /* nothing more to do: the run completes as it is */
 };
 
 /** A step sets its state member itself; *ret_next is STEP_NEXT when not touched. */

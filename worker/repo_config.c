@@ -5,6 +5,7 @@
 #include "worker/repo_config.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 
 #include "lib/mem.h"
@@ -147,18 +148,45 @@ static char *workdir_for(
 struct member {
 	const char *project_key, *repo_ssh, *workdir, *base_branch, *owner, *name;
 	int max_running;
+	int64_t max_day, max_issue, max_run; /* micro-dollars, -1: none of its own */
 };
 
 static err_t add(const struct settings *set, const struct member *m, struct repo_configs *configs)
 {
 	configs->items = xrealloc(configs->items, (configs->count + 1) * sizeof *configs->items);
 	struct repo_config *repo = &configs->items[configs->count++];
-	*repo = (struct repo_config){
-		.project_key = xstrdup(m->project_key), .max_running = m->max_running};
+	*repo = (struct repo_config){.project_key = xstrdup(m->project_key),
+		.max_running = m->max_running,
+		.max_day_usd_micro = m->max_day,
+		.max_issue_usd_micro = m->max_issue,
+		.max_run_usd_micro = m->max_run};
 	ERR_TRY(set_address(repo, m->repo_ssh, *settings_str(set, S_GH_TOKEN) != '\0'));
 	set_slug(repo, m->owner, m->name);
 	repo->workdir = workdir_for(set, repo, m->workdir);
 	repo->base_branch = xstrdup(m->base_branch);
+	return NULL;
+}
+
+/* Optional, in dollars. */
+static err_t read_caps(const json_t *project, const char *where, struct member *m)
+{
+	const struct {
+		const char *name;
+		int64_t *to;
+	} caps[] = {{"max_day_usd", &m->max_day}, {"max_issue_usd", &m->max_issue},
+		{"max_run_usd", &m->max_run}};
+	for (size_t i = 0; i < ARRAY_LEN(caps); i++) {
+		const json_t *v = json_object_get(project, caps[i].name);
+		double usd = json_number_value(v);
+		*caps[i].to = -1;
+		if (!v || json_is_null(v))
+			continue;
+		if (!json_is_number(v) || !(usd >= 0 && usd < 1e9))
+			return err_new(ERR_CONFIG,
+				"%s: \"%s\" must be dollars, e.g. 20.00 (0: no cap)", where,
+				caps[i].name);
+		*caps[i].to = llround(usd * 1e6);
+	}
 	return NULL;
 }
 
@@ -174,11 +202,14 @@ static err_t load_project(const struct settings *set, const char *path, size_t i
 		return err_new(ERR_CONFIG,
 			"%s: projects[%zu]: %s (wanted: jira_project_key, repo_ssh; allowed: "
 			"repo_workdir, "
-			"base_branch, repo_owner_slug, repo_name, max_running)",
+			"base_branch, repo_owner_slug, repo_name, max_running, max_day_usd, "
+			"max_issue_usd, max_run_usd)",
 			path, i, wrong.text);
+	autofree char *where = xasprintf("%s: projects[%zu]", path, i);
+	ERR_TRY(read_caps(project, where, &m));
 	if (!m.base_branch)
 		m.base_branch = settings_str(set, S_BASE_BRANCH);
-	return err_in(add(set, &m, configs), "%s: projects[%zu]", path, i);
+	return err_in(add(set, &m, configs), "%s", where);
 }
 
 static err_t load_file(const struct settings *set, const char *path, const char *text,
@@ -219,6 +250,9 @@ static err_t load_settings(const struct settings *set, struct repo_configs *conf
 		.owner = settings_str(set, S_REPO_OWNER_SLUG),
 		.name = settings_str(set, S_REPO_NAME),
 		.max_running = 1,
+		.max_day = -1,
+		.max_issue = -1,
+		.max_run = -1,
 	};
 	if (!*m.repo_ssh)
 		return err_new(ERR_CONFIG,

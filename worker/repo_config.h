@@ -1,7 +1,8 @@
 /*
  * repos.json, or the one repository of the REPO_… settings: which Jira project is worked in which
  * repository. Members of the Python system: projects[{jira_project_key, jira_project_name,
- * repo_ssh, repo_workdir, base_branch, repo_owner_slug, repo_name}], default_project_key.
+ * repo_ssh, repo_workdir, base_branch, repo_owner_slug, repo_name}], default_project_key. Added:
+ * max_running, and max_day_usd, max_issue_usd, max_run_usd (dollars).
  */
 #ifndef AIRUNNER_REPO_CONFIG_H
 #define AIRUNNER_REPO_CONFIG_H
@@ -19,6 +20,8 @@ struct repo_config {
 	char *base_branch;
 	char *owner, *name; /* at the forge; empty: no pull request can be opened */
 	int max_running;
+	/* micro-dollars, 0: no cap; -1: as the settings say */
+	int64_t max_day_usd_micro, max_issue_usd_micro, max_run_usd_micro;
 	bool is_default;
 	int64_t repo_id; /* row in repos, set by repo_configs_sync() */
 };

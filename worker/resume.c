@@ -16,16 +16,20 @@
 #include "worker/check/sandbox.h"
 #include "worker/fault.h"
 #include "worker/git/store.h"
+#include "worker/steps/push_merge.h"
 #include "worker/steps/reopen.h"
 
-static void take_result(struct run_ctx *ctx, const struct resume_row *row, const char *text)
+static void take_result(
+	struct run_ctx *ctx, const struct resume_row *row, const char *member, const char *text)
 {
-	bool is_done = row->is_ok || row->is_heal || row->is_end;
+	bool is_done = row->is_ok || row->is_heal || row->is_merged || row->is_end;
 	bool is_edit = strcmp(row->step, "edit") == 0;
 	json_t *result =
 		text && (is_done || is_edit) ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
 	if (result)
-		run_state_set(ctx, row->step, result);
+		run_state_set(ctx, member, result);
+	if (result && row->is_merged)
+		push_merge_apply(ctx);
 }
 
 err_t resume_read(struct run_ctx *ctx, resume_fn fn, void *arg)
@@ -35,13 +39,16 @@ err_t resume_read(struct run_ctx *ctx, resume_fn fn, void *arg)
 		DB_ARGS(db_i64(ctx->run.id), db_i64(ctx->run.attempt)), &rows));
 	while (db_rows_next(rows)) {
 		const char *outcome = db_rows_str(rows, "outcome");
-		struct resume_row row = {.round = (int)db_rows_i64(rows, "round"),
+		struct resume_row row = {.attempt = (int)db_rows_i64(rows, "attempt"),
+			.round = (int)db_rows_i64(rows, "round"),
 			.is_ok = strcmp(outcome, "ok") == 0,
 			.is_heal = strcmp(outcome, "heal") == 0,
+			.is_merged = strcmp(outcome, "merged") == 0,
 			.is_end = strcmp(outcome, "end") == 0};
 		snprintf(row.step, sizeof row.step, "%s", db_rows_str(rows, "step"));
-		if (fn(arg, &row))
-			take_result(ctx, &row, db_rows_str(rows, "result"));
+		const char *member = fn(arg, &row);
+		if (member)
+			take_result(ctx, &row, member, db_rows_str(rows, "result"));
 	}
 	return NULL;
 }

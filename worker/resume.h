@@ -18,13 +18,13 @@ enum resume_need {
 /** A row of the journal that ended in order, in the words of enum step_next. */
 struct resume_row {
 	char step[33];
-	int round;
-	bool is_ok, is_heal, is_end;
+	int attempt, round;
+	bool is_ok, is_heal, is_merged, is_end;
 };
 
-/** Is it this row's turn? Then its result becomes state; of a step that did not end only edit's
- * notes do. */
-typedef bool (*resume_fn)(void *arg, const struct resume_row *row);
+/** Is it this row's turn? Then its result becomes the state's member of this name (NULL: it does
+ * not); of a step that did not end only edit's notes do. */
+typedef const char *(*resume_fn)(void *arg, const struct resume_row *row);
 
 /** Gives the rows of the attempt's journal to fn, in their order. */
 err_t resume_read(struct run_ctx *ctx, resume_fn fn, void *arg);

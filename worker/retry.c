@@ -44,7 +44,11 @@ int64_t http_wished_wait_ms(const struct http_response *response)
 	if (end != value && *end == '\0')
 		return in_ms(seconds, 1000);
 	time_t date = curl_getdate(value, NULL);
-	return date > time(NULL) ? (int64_t)(date - time(NULL)) * 1000 : -1;
+	value = http_response_header(response, "date"); /* its clock, whatever ours says */
+	time_t now = value ? curl_getdate(value, NULL) : -1;
+	if (now < 0)
+		now = time(NULL);
+	return date > now ? (int64_t)(date - now) * 1000 : -1;
 }
 
 int64_t http_retry_wait_ms(const struct settings *set, const struct http_response *response, int n)

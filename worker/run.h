@@ -25,9 +25,12 @@
  *             F: {check, file, line, code, message, category, hint}
  *   tag      {name, target, time_s}
  *   commit   {commit, tree, files_changed, lines_added, lines_removed}
- *   push     {head, refs: []}
+ *   push     {head, refs: []}, or of one that others moved {merge}: worker/steps/push_merge.h
  *   pull_request {number, url, draft, found}
  *   report   {status, comment_id}
+ * and beside the order of steps (worker/replay.c): retake {status | null}, end {code, reason,
+ * category, tree | null}, kept (the push of an attempt that ended, which this one continues),
+ * merged {count, time_s}, continued
  */
 #ifndef AIRUNNER_RUN_H
 #define AIRUNNER_RUN_H
@@ -74,7 +77,7 @@ struct run_ctx {
 	int64_t step_id;                /* its row in the journal */
 	enum run_stage stage;           /* its stage, for events */
 	int heal_round;                 /* 0: first edit */
-	int64_t started_ms;             /* CLOCK_MONOTONIC when the attempt began */
+	int64_t started_ms;             /* CLOCK_MONOTONIC, before it what the attempt was worked */
 	bool closing;                   /* work is kept or reported: limits end nothing any more */
 };
 

@@ -44,8 +44,10 @@ bool run_moved(const struct run_ctx *ctx)
 /* One journalled step. The step's own error counts more than one of closing the journal row. */
 err_t step_work(struct run_ctx *ctx, const struct step *step, enum step_next *ret_next)
 {
-	static const char *const outcomes[] = {
-		[STEP_NEXT] = "ok", [STEP_HEAL] = "heal", [STEP_END] = "end"};
+	static const char *const outcomes[] = {[STEP_NEXT] = "ok",
+		[STEP_HEAL] = "heal",
+		[STEP_MERGED] = "merged",
+		[STEP_END] = "end"};
 	int64_t id = 0;
 	FAULT_POINT("step.%s.before", step->name);
 	db_prefer(ctx->db);

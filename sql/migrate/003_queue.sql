@@ -4,6 +4,9 @@
 
 ALTER TABLE runs
 	MODIFY due_at DATETIME(3) NULL DEFAULT NULL COMMENT 'a queued run waits until then; NULL: it does not wait',
+	ADD COLUMN worked_ms BIGINT NOT NULL DEFAULT 0
+		COMMENT 'working time of earlier claims of attempt worked_attempt' AFTER started_at,
+	ADD COLUMN worked_attempt INT NOT NULL DEFAULT 0 AFTER worked_ms,
 	ADD COLUMN claimed_as BIGINT NOT NULL DEFAULT 0 COMMENT 'mark of the process that claimed it' AFTER locked_by,
 	DROP KEY by_status,
 	DROP KEY by_worker,
@@ -174,6 +177,7 @@ END;
 
 -- Puts a running run back. outcome: 'done'; 'again' when it was put back before, by this fence;
 -- 'cancelled' when a person has cancelled it; 'other' when another run of its issue is queued; 'fenced'.
+-- What a dead worker did not use of its lease is not counted as worked.
 CREATE PROCEDURE queue_requeue (IN the_repo BIGINT, IN wait_s INT, IN the_run BIGINT, IN the_fence BIGINT)
 SQL SECURITY INVOKER
 BEGIN
@@ -184,7 +188,10 @@ BEGIN
 	START TRANSACTION;
 	SELECT paused = 0 AND (max_running = 0 OR running - 1 < max_running), plain_order INTO is_open, is_plain
 	FROM repos WHERE id = the_repo FOR UPDATE;
-	UPDATE runs SET status = 'queued', queued_issue = issue_key, slot = NULL, running_line = NULL, lease_until = NULL,
+	UPDATE runs SET status = 'queued', queued_issue = issue_key, slot = NULL, running_line = NULL,
+		worked_ms = IF(worked_attempt = attempt, worked_ms, 0) + GREATEST(TIMESTAMPDIFF(MICROSECOND,
+			IFNULL(locked_at, NOW(3)), LEAST(NOW(3), IFNULL(lease_until, NOW(3)))) DIV 1000, 0),
+		worked_attempt = attempt, lease_until = NULL,
 		due_at = IF(wait_s > 0, NOW(3) + INTERVAL wait_s SECOND, NULL), updated_at = NOW(3)
 	WHERE id = the_run AND fence = the_fence AND status = 'running' AND cancel_at IS NULL;
 	IF outcome = 'done' AND ROW_COUNT() = 1 THEN

@@ -1,11 +1,11 @@
 // `make bench`: figures of this machine as Markdown tables, peers measured in the same run. Called as
-// the user that the project works as; BENCH=queue or BENCH=agent measures that alone. All data lies in
+// the user that the project works as; BENCH=queue, agent or cache measures that alone. All data lies in
 // a tmpfs folder where there is one, so that the figures are processor and lock time, not the disk's.
 import { accessSync, constants, mkdtempSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const PARTS = ['queue', 'agent'];
+const PARTS = ['queue', 'agent', 'cache'];
 const DEADLINE_MIN = Number(process.env.BENCH_MINUTES ?? 20);
 const wanted = process.argv[2] ?? '';
 if (wanted && !PARTS.includes(wanted)) {

@@ -114,10 +114,10 @@ await test('the pull request is a draft from the Story\'s branch to main and say
 await test('every turn is a row, and the model was never sent a changed conversation', async () => {
 	const rows = await w.sql('SELECT conv, seq, role, read_tokens FROM run_messages WHERE run_id = 1 ORDER BY conv, seq');
 	assert.equal(rows[0].role, 'prefix');
-	assert.equal(rows.filter((row) => row.role === 'assistant').length, 7);
+	assert.equal(rows.filter((row) => row.role === 'assistant').length, 8);
 	const calls = await w.requests('?service=anthropic');
 	assert.deepEqual(calls.filter((call) => call.status !== 200).map((call) => call.note), []);
-	assert.equal(calls.length, 7);
+	assert.equal(calls.length, 8);
 	assert.ok(rows.filter((row) => row.role === 'assistant').slice(1).every((row) => Number(row.read_tokens) > 0), 'a turn read nothing from the cache');
 });
 
@@ -144,7 +144,7 @@ await test('the webhook that our own changes cause does no second work', async (
 	const noop = await w.waitRun(Number(row.id));
 	assert.equal(noop.status, 'completed');
 	assert.ok(!noop.pr_url, 'a NOOP has no pull request');
-	assert.equal((await w.requests('?service=anthropic')).length, 7);
+	assert.equal((await w.requests('?service=anthropic')).length, 8);
 	assert.ok(Number(before[0].n) >= 1);
 });
 

@@ -17,42 +17,65 @@ if (!existsSync(join(SPECS, 'openai.trimmed.json'))) {
 }
 
 const wire = new Wire();
+const settings = { ...await wire.settings(), AIRUNNER_LLM_STALL_S: 60, AIRUNNER_RECONCILE_S: 3600 };
+const files = tinyProject();
 const w = new World({
-	repos: { TWENTY: { files: tinyProject() }, HEAL: { files: tinyProject() }, ...(SOAK ? { DEMO: { folder: join(TREE, 'tests/sample/project'), name: SAMPLE.name } } : {}) },
+	repos: { TWENTY: { files }, HEAL: { files }, RESP: { files }, CHAT: { files }, ...(SOAK ? { DEMO: { folder: join(TREE, 'tests/sample/project'), name: SAMPLE.name } } : {}) },
 	issues: SOAK ? sampleIssues() : [], scripts: SOAK ? [SAMPLE.scripts] : [],
-	settings: { ...await wire.settings(), AIRUNNER_LLM_STALL_S: 60 },
+	settings,
 });
 mkdirSync(join(w.state, 'run'), { recursive: true });
 const port = await tryPort(0);
 writeFileSync(join(w.state, 'run/standin-port'), String(port));
 const began = Date.now();
+w.worker = false; // it asks Jira as soon as it is there
 await Promise.all([wire.start(`http://127.0.0.1:${port}`), w.open()]);
+w.startWorker();
 console.log(`# Prism and the system are up after ${((Date.now() - began) / 1000).toFixed(1)} s`);
 
 const thinking = (turn, n) => ({ thinking: `What comes after step ${n}? “Käse” — 🦓`, ...turn });
 
+const twenty = [
+	thinking({ text: 'I look.', tools: [{ name: 'view', input: { path: 'src.js', view_range: [1, 1] } }, { name: 'grep', input: { pattern: 'answer' } }, { name: 'view', input: { path: 'gone.js' } }] }, 1),
+	{ blocks: [{ type: 'redacted_thinking', data: 'cmVkYWN0ZWQ=' }], tools: [{ name: 'bash', input: { command: 'exit 3' } }] },
+	thinking(use('no_such_tool', { a: null, b: [1, 2.5] }), 3),
+	...Array.from({ length: 15 }, (_, n) => thinking(create(`file-${n}.md`, `Grüße ${n} — "quoted"\n\ttabbed 🦓\n`), n + 4)),
+	thinking(bash('node --test test.js >out.txt; rm out.txt; printf "\\001\\377"; npm test'), 19),
+	finish('Wrote fifteen notes.'),
+];
+const asked = (path) => wire.requests.filter((r) => r.url.split('?')[0] === path).length;
+
 await test('a conversation of twenty turns with tools of every kind ends with a pull request', async () => {
-	const run = await w.work('TWENTY-1', [
-		thinking({ text: 'I look.', tools: [{ name: 'view', input: { path: 'src.js', view_range: [1, 1] } }, { name: 'grep', input: { pattern: 'answer' } }, { name: 'view', input: { path: 'gone.js' } }] }, 1),
-		{ blocks: [{ type: 'redacted_thinking', data: 'cmVkYWN0ZWQ=' }], tools: [{ name: 'bash', input: { command: 'exit 3' } }] },
-		thinking(use('no_such_tool', { a: null, b: [1, 2.5] }), 3),
-		...Array.from({ length: 15 }, (_, n) => thinking(create(`file-${n}.md`, `Grüße ${n} — "quoted"\n\ttabbed 🦓\n`), n + 4)),
-		thinking(bash('ls; printf "\\001\\377"; echo done'), 19),
-		finish('Wrote fifteen notes.'),
-	]);
+	const run = await w.work('TWENTY-1', twenty);
 	assert.equal(run.status, 'completed', run.last_error);
-	assert.equal(wire.requests.filter((r) => r.service === 'anthropic').length, 20);
+	assert.equal(asked('/v1/messages'), 20);
 });
 
-await test('a run that is healed, and asked for more after a cut answer, ends with a pull request', async () => {
+for (const [key, api, path] of [['RESP-1', 'responses', '/responses'], ['CHAT-1', 'chat', '/chat/completions']]) {
+	await test(`the same by OpenAI's interface ${api}`, async () => {
+		await w.parts.worker.stop();
+		Object.assign(settings, { ANTHROPIC_MODEL: 'gpt-6.1-terra', AIRUNNER_OPENAI_API: api });
+		w.startWorker();
+		const { blocks, ...second } = twenty[1];
+		const run = await w.work(key, [twenty[0], second, ...twenty.slice(2)]);
+		assert.equal(run.status, 'completed', run.last_error);
+		assert.equal(asked(path), 20);
+	});
+}
+
+await test('a run that is healed, and asks again after errors, ends with a pull request', async () => {
+	await w.parts.worker.stop();
+	delete settings.ANTHROPIC_MODEL;
+	w.startWorker();
 	const run = await w.work('HEAL-1', [
-		thinking(replace('src.js', '42', '41'), 1), finish('Changed the answer.'),
-		{ ...create('half.md', 'x'.repeat(300)), cut_input: true, stop_reason: 'max_tokens' },
-		thinking(view('test.js'), 3), replace('src.js', '41', '42'), create('notes.md', 'y\n'), finish('As before.'),
+		thinking(replace('src.js', '42', '41'), 1), finish('Changed the answer.'), finish('Changed the answer, and ran nothing.'),
+		{ ...thinking(view('test.js'), 3), fault: { kind: 'status', status: 529 } },
+		{ ...replace('src.js', '41', '42'), fault: { kind: 'error_event', after_events: 4 } },
+		create('notes.md', 'y\n'), bash('npm test'), finish('As before.'),
 	]);
 	assert.equal(run.status, 'completed', run.last_error);
 	const [{ n }] = await w.sql(`SELECT MAX(round) AS n FROM run_steps WHERE run_id = ${run.run_id}`);
-	assert.equal(Number(n), 1, 'a heal round');
+	assert.ok(Number(n) >= 1, 'a heal round');
 });
 
 if (SOAK) {
@@ -62,6 +85,12 @@ if (SOAK) {
 	});
 }
 
+/** Where a service itself does not do as its document says. */
+const KNOWN = [
+	[/^jira .*: response: The received media type ""/, 'the document gives 204 a media type; there is no body'],
+	[/^jira .*: response\.body\.changelog\..*\.(from|fromString|to|toString): .* must be string/, 'Jira says null for "nobody"'],
+];
+
 /** Objections of one kind, each once, with the operation. */
 function objections(kind) {
 	const found = new Set();
@@ -70,7 +99,7 @@ function objections(kind) {
 		if (one.error) found.add(`${name}: ${one.error.message}`);
 		else for (const text of words(of(kind, violations(one.answer)))) found.add(`${name}: ${text}`);
 	}
-	return [...found].sort();
+	return [...found].filter((text) => !KNOWN.some(([pattern]) => pattern.test(text))).sort();
 }
 
 await test('every request was of an operation in the documents', () => {
@@ -86,7 +115,7 @@ await test('every request passed its document', () => {
 		names.set(name, (names.get(name) ?? 0) + 1);
 	}
 	for (const [name, n] of [...names].sort()) console.log(`# ${String(n).padStart(4)} ${name}`);
-	assert.ok(names.size >= 10, [...names.keys()].join('\n'));
+	assert.ok(names.size >= 9, [...names.keys()].join('\n'));
 });
 
 await test('every answer of the stand-ins passed it too', () => assert.deepEqual(objections('response'), []));
@@ -99,7 +128,7 @@ await test('thinking, redacted thinking and failed calls went back', () => {
 /** Spoilt copies of a request: what a proxy that looks must object to. */
 const json = (one) => JSON.parse(one.body.toString());
 const spoils = {
-	anthropic: [
+	messages: [
 		['a sampling parameter', (b) => ({ ...b, temperature: 1 })],
 		['no max_tokens', ({ max_tokens, ...b }) => b],
 		['a role that there is not', (b) => ({ ...b, messages: [{ ...b.messages[0], role: 'robot' }] })],
@@ -109,7 +138,26 @@ const spoils = {
 		['a tool without a schema', (b) => ({ ...b, tools: [{ name: 'view' }] })],
 		['a thinking mode that there is not', (b) => ({ ...b, thinking: { type: 'deep' } })],
 	],
+	responses: [
+		['a list for input text', (b) => ({ ...b, input: [{ role: 'user', content: 5 }] })],
+		['a role that there is not', (b) => ({ ...b, input: [{ type: 'message', role: 'robot', content: 'x' }] })],
+		['a call without arguments', (b) => ({ ...b, input: [{ type: 'function_call', name: 'x' }] })],
+		['a limit in words', (b) => ({ ...b, max_output_tokens: 'many' })],
+		['an effort that there is not', (b) => ({ ...b, reasoning: { effort: 'heroic' } })],
+		['a tool of a kind that there is not', (b) => ({ ...b, tools: [{ type: 'functoin', name: 'x' }] })],
+		['store in words', (b) => ({ ...b, store: 'no' })],
+	],
+	completions: [
+		['no messages', ({ messages, ...b }) => b],
+		['no model', ({ model, ...b }) => b],
+		['a role that there is not', (b) => ({ ...b, messages: [{ role: 'robot', content: 'x' }] })],
+		['a tool message without its call', (b) => ({ ...b, messages: [{ role: 'tool', content: 'x' }] })],
+		['a call without arguments', (b) => ({ ...b, messages: [{ role: 'assistant', tool_calls: [{ id: 'a', type: 'function', function: { name: 'x' } }] }] })],
+		['an effort that there is not', (b) => ({ ...b, reasoning_effort: 'heroic' })],
+		['a tool without a function', (b) => ({ ...b, tools: [{ type: 'function' }] })],
+	],
 };
+const spoilsFor = (one) => spoils[one.url.split('/').pop()];
 
 /** For the other services: each member in turn is of a wrong type, then there is no body. */
 function spoiltBodies(one) {
@@ -135,19 +183,19 @@ await test('the proxy objects to each operation\'s requests when they are spoilt
 	const silent = [];
 	for (const [name, { one, found }] of tried) {
 		const spoilt = one.body.length > 0
-			? (spoils[one.service]?.map(([what, change]) => [what, { ...one, body: Buffer.from(JSON.stringify(change(json(one)))) }])
+			? (spoilsFor(one)?.map(([what, change]) => [what, { ...one, body: Buffer.from(JSON.stringify(change(json(one)))) }])
 				?? spoiltBodies(one).map(([what, body]) => [what, { ...one, body: Buffer.from(JSON.stringify(body)) }]))
 			: spoiltUrls(one, found).map(([what, url]) => [what, { ...one, url }]);
 		const objected = [];
 		for (const [what, copy] of spoilt) {
 			const answer = await wire.pass(copy);
 			if (of('request', violations(answer)).length > 0) objected.push(what);
-			else if (spoils[one.service]) silent.push(`${name}: ${what}`);
+			else if (spoilsFor(one)) silent.push(`${name}: ${what}`);
 		}
 		console.log(`# ${name}: objects to ${objected.join(', ') || 'nothing'}`);
 		if (objected.length === 0) silent.push(name);
 	}
-	assert.ok(tried.size >= 10);
+	assert.ok(tried.size >= 9);
 	assert.deepEqual(silent, []);
 });
 

@@ -38,7 +38,7 @@ afterEach(() => {
 const worlds = [];
 
 /** Settings that make tests quick without changing what is tested. */
-const QUICK = { AIRUNNER_RETRY_BASE_MS: 20, AIRUNNER_POLL_MS: 200, AIRUNNER_RECONCILE_S: 0, LOG_LEVEL: 'DEBUG' };
+const QUICK = { AIRUNNER_RETRY_BASE_MS: 20, AIRUNNER_POLL_MS: 200, AIRUNNER_RECONCILE_S: 0, AIRUNNER_OUTSIDE_PATIENCE_S: 0, LOG_LEVEL: 'DEBUG' };
 const ALL = ['jira', 'github', 'anthropic', 'openai'];
 
 export class World extends Stack {
@@ -169,7 +169,10 @@ export const view = (path) => use('view', { path });
 export const create = (path, text) => use('create', { path, text });
 export const replace = (path, old, text) => use('str_replace', { path, old, new: text });
 export const bash = (command) => use('bash', { command });
-export const finish = (summary = 'Done as asked.') => use('finish', { summary });
+/** After a check, as an honest model does: without one finish is asked for twice. */
+export const finish = (summary = 'Done as asked.') => ({ tools: [
+	{ name: 'bash', input: { command: 'node --check *.js' } }, { name: 'finish', input: { summary } },
+] });
 /** A harmless change that ends well in the tiny project. */
 export const goodTurns = (file = 'notes.md') => [create(file, 'A note.\n'), finish('Added a note.')];
 

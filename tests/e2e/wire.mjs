@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { SPECS } from '../paths.mjs';
 import { tryPort } from '../run/stack.mjs';
 
-/** What stands where: the stand-in's prefix, the setting that points there, the document. */
+/** What stands where: the stand-in's prefix, the setting that points there (with this base), the document. */
 export const SERVICES = {
 	anthropic: { prefix: '/anthropic', setting: 'ANTHROPIC_BASE_URL', document: 'anthropic-messages.generated.openapi.json' },
-	openai: { prefix: '/openai/v1', setting: 'OPENAI_BASE_URL', document: 'openai.trimmed.json', paths: ['/responses', '/chat/completions'] },
+	openai: { prefix: '/openai/v1', setting: 'OPENAI_BASE_URL', base: '/v1', document: 'openai.trimmed.json', paths: ['/responses', '/chat/completions'] },
 	github: { prefix: '/github', setting: 'GITHUB_API_URL', document: 'github-rest.trimmed.json' },
 	jira: { prefix: '/jira', setting: 'JIRA_BASE_URL', document: 'jira-platform-v3.trimmed.json' },
 };
@@ -63,7 +63,7 @@ export class Wire {
 				path, methods, pattern: new RegExp(`^${path.split(/\{\w+\}/).map(escape).join('[^/]+')}$`),
 			}));
 			this.services[name] = { ...service, name, operations, prism: await tryPort(0), port: await this.#tap(name) };
-			settings[service.setting] = `http://127.0.0.1:${this.services[name].port}`;
+			settings[service.setting] = `http://127.0.0.1:${this.services[name].port}${service.base ?? ''}`;
 		}
 		return settings;
 	}
@@ -72,7 +72,8 @@ export class Wire {
 		const server = createServer(async (from, to) => {
 			const pieces = [];
 			for await (const piece of from) pieces.push(piece);
-			const one = { service: name, method: from.method, url: from.url, headers: from.headers, body: Buffer.concat(pieces) };
+			const url = from.url.slice(SERVICES[name].base?.length ?? 0); // the document's paths begin after it
+			const one = { service: name, method: from.method, url, headers: from.headers, body: Buffer.concat(pieces) };
 			try {
 				one.answer = await this.pass(one);
 				to.writeHead(one.answer.status, without(one.answer.headers));

@@ -2,11 +2,10 @@
  * A client of the cluster that uses the worker's own functions. Started by tests/e2e/95-galera.mjs,
  * several at once, each with an AIRUNNER_DB_HOSTS of its own.
  *   client claim NAME DIR    claims, works and closes runs until DIR/stop exists; the folder is the
- *                            observer: a file a slot while it is worked, one a run when it was. Prints
- *                            "claims N lost N gap_ms N" and a line for each thing that may not be.
- *   client intake N FROM     N deliveries, numbered; prints the run's id of each
- *   client causal N HOSTS    N times: a delivery here, a claim at HOSTS at once; prints how often the
- *                            claim found it
+ *                            observer: a file a slot while it is worked, one a run when it was.
+ * Prints "claims N lost N gap_ms N" and a line for each thing that may not be. client intake N FROM
+ * N deliveries, numbered; prints the run's id of each client causal N HOSTS    N times: a delivery
+ * here, a claim at HOSTS at once; prints how often the claim found it
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,8 +62,8 @@ static bool is_away(err_t e)
 static void observe(const char *what, int64_t id, int64_t slot, bool begins)
 {
 	char path[512];
-	snprintf(path, sizeof path, "%s/%s-%lld-%lld", folder, what, (long long)id,
-		(long long)slot);
+	snprintf(
+		path, sizeof path, "%s/%s-%lld-%lld", folder, what, (long long)id, (long long)slot);
 	if (!begins) {
 		unlink(path);
 		return;
@@ -83,7 +82,8 @@ static void come_back(struct db *db)
 	lost++;
 	must(db_reconnect_within(db, AWAY_MS), "reconnect");
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	must(db_query(db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(name)), &rows), "read again");
+	must(db_query(db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(name)), &rows),
+		"read again");
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),

@@ -57,12 +57,20 @@ const turns = [
 		],
 	},
 	use('That is all the task asks for.', 'finish', { summary: 'Added `slugify` with tests, exported from `src/index.ts`.' }),
+	use('The checks run on it anyway.', 'finish', { summary: 'Added `slugify` with tests, exported from `src/index.ts`.' },
+		'I am told that nothing was verified. A careful engineer would run the tests here.'),
 	use('The limit is absent when it is not given: it has to be a number then, too.', 'str_replace', {
 		path: 'src/slugify.ts', old: 'const limit: number = maxLength;', new: 'const limit = maxLength ?? Infinity;',
 	}, 'TS2322: maxLength may be undefined. Infinity is the right default here.'),
-	use('The type check should pass now.', 'finish', {
-		summary: 'Added `slugify(text, maxLength?)` with tests, exported from `src/index.ts`. Without `maxLength` nothing is cut.',
-	}),
+	{
+		text: 'This time I look at the type check myself.',
+		tools: [
+			{ name: 'bash', input: { command: 'npx tsc --noEmit' } },
+			{ name: 'finish', input: {
+				summary: 'Added `slugify(text, maxLength?)` with tests, exported from `src/index.ts`. Without `maxLength` nothing is cut.',
+			} },
+		],
+	},
 ];
 
 writeFileSync(new URL('scripts/slugify.json', import.meta.url), `${JSON.stringify({ name: 'slugify', match: 'slugify', turns, then: 'finish' }, null, '\t')}\n`);

@@ -170,6 +170,14 @@ static json_t *content_of(const struct ask *ask, const json_t *turn)
 	return content;
 }
 
+/* No service bills more than max_tokens, whatever a script says. */
+static void clip_output(json_t *usage, const json_t *request)
+{
+	json_int_t most = json_integer_value(json_object_get(request, "max_tokens"));
+	if (most > 0 && json_integer_value(json_object_get(usage, "output_tokens")) > most)
+		json_object_set_new(usage, "output_tokens", json_integer(most));
+}
+
 static json_t *usage_of(
 	const struct cache_usage *u, const json_t *content, const json_t *turn, bool thinks)
 {
@@ -225,6 +233,7 @@ static void play(struct req *q, const struct ask *ask, json_t *turn)
 	cache_use(q->json, ask->model, q->begun_ms, q->begun_ms + q->pace.first_delay_ms, &used);
 	json_t *content = content_of(ask, turn);
 	json_t *usage = usage_of(&used, content, turn, ask_thinks(ask));
+	clip_output(usage, ask->json);
 	json_t *message = message_of(ask, turn, content, usage);
 	json_object_set(q->note, "usage", usage);
 	history_remember(q->json, content);

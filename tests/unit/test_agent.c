@@ -11,17 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/mem.h"
 #include "lib/redact.h"
 #include "tests/unit/canned.h"
 #include "tests/unit/with_db.h"
 #include "worker/agent/agent.h"
+#include "worker/agent/discipline.h"
 #include "worker/check/sandbox.h"
+#include "worker/git/change.h"
 #include "worker/git/store.h"
 #include "worker/http.h"
 
-#define MAX_TURNS 12
+#define MAX_TURNS 14
 
 static struct db *db;
 static struct settings *base_set;
@@ -72,6 +75,21 @@ err_t store_diff(struct store *store, const char *from_tree, const char *to_tree
 	return NULL;
 }
 
+err_t store_changed_paths(
+	struct store *store, const char *from_tree, const char *to_tree, json_t **ret_paths)
+{
+	(void)store, (void)from_tree, (void)to_tree;
+	*ret_paths = json_pack("[{s:s}]", "path", "b.txt");
+	return NULL;
+}
+
+err_t change_make(struct store *store, const char *from_tree, const char *to_tree, struct buf *out)
+{
+	(void)store;
+	buf_addf(out, "from %s to %s\n", from_tree, to_tree);
+	return NULL;
+}
+
 static int commands;
 
 err_t sandbox_run(struct sandbox *sandbox, const struct sandbox_command *command,
@@ -103,6 +121,8 @@ static void add_event(struct buf *b, const char *json)
 	buf_addf(b, "data: %s\n\n", json);
 }
 
+static int prompt_tokens = 1000;
+
 /* A turn: stop reason and a JSON array of blocks; tool inputs are streamed, "input" may be raw
  * text. */
 static void says(struct script *s, const char *stop, const char *blocks)
@@ -111,8 +131,10 @@ static void says(struct script *s, const char *stop, const char *blocks)
 	json_auto_t *list = json_loads(blocks, 0, NULL);
 	assert_non_null(list);
 	buf_adds(&b, "HTTP/1.1 200 OK\r\nRequest-Id: req_x\r\n\r\n");
-	add_event(
-		&b, "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":1000}}}");
+	autofree char *start_event = xasprintf(
+		"{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":%d}}}",
+		prompt_tokens);
+	add_event(&b, start_event);
 	size_t i;
 	json_t *block;
 	json_array_foreach (list, i, block) {
@@ -148,7 +170,10 @@ static void says(struct script *s, const char *stop, const char *blocks)
 
 #define TOOL(id, name, input) \
 	"{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"" name "\",\"input\":" input "}"
-#define FINISH "[" TOOL("f", "finish", "{\"summary\":\"Done so.\"}") "]"
+#define FINISH_CALL TOOL("f", "finish", "{\"summary\":\"Done so.\"}")
+#define FINISH "[" FINISH_CALL "]"
+/* after a check of its own, as an honest model does */
+#define CHECKED_FINISH "[" TOOL("c", "bash", "{\"command\":\"make check\"}") "," FINISH_CALL "]"
 
 static void script_release(struct script *s)
 {
@@ -180,7 +205,7 @@ static void world_open(struct world *w, struct script *s, const char *extra)
 		"ANTHROPIC_MODEL=claude-sonnet-5-5", extra, NULL};
 	w->set = with_db_settings(overrides);
 	with_db_sql(db, "DELETE FROM run_messages; DELETE FROM run_events; DELETE FROM artifacts; "
-			"DELETE FROM runs; "
+			"DELETE FROM budgets; DELETE FROM runs; "
 			"INSERT INTO runs (id, issue_key, line, status, slot, running_line, fence) "
 			"VALUES (1, 'A-1', 'A-1', 'running', 1, 'A-1', 7)");
 	w->ctx = (struct run_ctx){.set = w->set,
@@ -201,7 +226,7 @@ static void world_close(struct world *w)
 	json_decref(w->ctx.state);
 	settings_free(w->set);
 	canned_stop(w->server);
-	autofree char *command = xasprintf("rm -rf %s", top);
+	autofree char *command = xasprintf("rm -rf %s %s.output", top, top);
 	assert_int_equal(system(command), 0);
 }
 
@@ -231,7 +256,7 @@ static void a_task_is_worked_to_its_finish_and_every_turn_is_stored(void **state
 		"\"text\",\"text\":\"I look.\"}," TOOL(
 			"t1", "view", "{\"path\":\"a.txt\"}") "," TOOL("t2", "create",
 			"{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
-	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
 	assert_int_equal(work(&w, "Do it."), ERR_NONE);
@@ -313,33 +338,148 @@ static void a_question_ends_the_work_and_calls_after_it_are_not_run(void **state
 	run("test ! -e x");
 }
 
-static void answers_without_a_tool_call_are_reminded_and_then_end_the_run(void **state)
+static int64_t events(const char *like)
+{
+	autofree char *sql =
+		xasprintf("SELECT COUNT(*) FROM run_events WHERE message LIKE '%s'", like);
+	return with_db_number(db, sql);
+}
+
+static void answers_without_a_tool_call_are_reminded_and_then_climb_the_ladder(void **state)
 {
 	(void)state;
 	AUTO(script_release) struct script s = {0};
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 9; i++)
 		says(&s, "end_turn",
 			i == 1 ? "[]" : "[{\"type\":\"text\",\"text\":\"All done!\"}]");
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
-	assert_int_equal(canned_count(w.server), 3);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
+	assert_int_equal(canned_count(w.server), 9);
 	assert_non_null(strstr(body(&w, 1), "You answered without calling a tool."));
 	assert_null(strstr(body(&w, 2), "\"content\":[]"));
+	assert_non_null(strstr(body(&w, 2), "\"effort\":\"high\""));
+	assert_non_null(strstr(body(&w, 3), "\"effort\":\"xhigh\""));
+	assert_non_null(strstr(body(&w, 3), "it answers without calling a tool"));
+	assert_null(strstr(body(&w, 3), "\"role\":\"assistant\""));
+	assert_int_equal(events("The model answers without calling a tool: %"), 3);
 }
 
-static void a_call_that_repeats_is_hinted_at_and_then_ends_the_run(void **state)
+static void add_views(struct script *s, int count)
+{
+	for (int i = 0; i < count; i++)
+		says(s, "tool_use", "[" TOOL("t", "view", "{\"path\":\"a.txt\"}") "]");
+}
+
+static void a_call_that_repeats_climbs_the_ladder_to_a_person(void **state)
 {
 	(void)state;
 	AUTO(script_release) struct script s = {0};
-	for (int i = 0; i < 7; i++)
-		says(&s, "tool_use", "[" TOOL("t", "view", "{\"path\":\"a.txt\"}") "]");
+	add_views(&s, 12);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
-	assert_int_equal(canned_count(w.server), 6);
-	assert_null(strstr(body(&w, 2), "This call has had this result"));
-	assert_non_null(strstr(body(&w, 3), "This call has had this result 3 times."));
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
+	assert_int_equal(canned_count(w.server), 12);
+	assert_null(strstr(body(&w, 2), "again and again"));
+	assert_non_null(strstr(body(&w, 3), "You make the same call again and again"));
+	assert_non_null(strstr(body(&w, 6), "\"effort\":\"xhigh\""));
+	assert_non_null(strstr(body(&w, 6), "went round in circles"));
+	assert_non_null(strstr(body(&w, 9), "the work tree was set back"));
+	assert_non_null(strstr(body(&w, 9), "\"effort\":\"xhigh\""));
+	assert_int_equal(with_db_number(db, "SELECT MAX(conv) FROM run_messages"), 3);
+	assert_int_equal(events("The model repeats the same call with the same result: %"), 4);
+	assert_int_equal(events("A new conversation with claude-sonnet-5-5: %"), 2);
+}
+
+/* The same calls, killed after each stored message: rows, requests and end must not differ. */
+static void a_ladder_that_is_killed_at_every_turn_ends_the_same(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	add_views(&s, 12);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, "AIRUNNER_MAX_TURNS=1");
+	settings_free(w.set);
+	enum err_code code = ERR_LIMIT;
+	for (int turns = 1; turns < 20 && code == ERR_LIMIT; turns++) {
+		autofree char *url = xasprintf("ANTHROPIC_BASE_URL=%s", canned_url(w.server));
+		autofree char *max = xasprintf("AIRUNNER_MAX_TURNS=%d", turns);
+		const char *overrides[] = {url, "AIRUNNER_MODELS_PATH=etc/models.json",
+			"AIRUNNER_SHARE_DIR=.", "ANTHROPIC_MODEL=claude-sonnet-5-5", max, NULL};
+		if (turns > 1)
+			settings_free(w.set);
+		redact_clear(); /* each loading adds its secrets */
+		w.ctx.set = w.set = with_db_settings(overrides);
+		code = work(&w, "Do it.");
+		/* the notes as the journal has them */
+		json_t *edit = json_object_get(w.ctx.state, "edit");
+		autofree char *text = json_dumps(edit, JSON_COMPACT);
+		json_object_set_new(w.ctx.state, "edit", json_loads(text, 0, NULL));
+	}
+	assert_int_equal(code, ERR_QUESTION);
+	assert_int_equal(canned_count(w.server), 12);
+	assert_int_equal(with_db_number(db, "SELECT MAX(conv) FROM run_messages"), 3);
+	assert_int_equal(events("The model repeats the same call with the same result: %"), 4);
+}
+
+static void finish_without_a_check_is_asked_for_twice(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
+	says(&s, "tool_use", "[" TOOL("l", "bash", "{\"command\":\"ls -la\"}") "," FINISH_CALL "]");
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(canned_count(w.server), 3);
+	const char *told =
+		strstr(body(&w, 2), "\"tool_use_id\":\"f\",\"content\":\"Not finished yet");
+	assert_non_null(told);
+	assert_non_null(strstr(told, "- b.txt"));
+	assert_string_equal(w.result.summary, "Done so.");
+}
+
+static void a_conversation_near_its_context_is_summed_up_and_followed_by_a_new_one(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	for (int i = 0; i < 3; i++) {
+		autofree char *turn = xasprintf("[{\"type\":\"tool_use\",\"id\":\"t%d\",\"name\":"
+						"\"bash\",\"input\":{\"command\":\"x%d\"}}]",
+			i, i);
+		prompt_tokens = i < 2 ? 1000 : 7000;
+		says(&s, "tool_use", turn);
+	}
+	prompt_tokens = 1000;
+	says(&s, "end_turn",
+		"[{\"type\":\"thinking\",\"thinking\":\"private\",\"signature\":\"c2ln\"},{"
+		"\"type\":"
+		"\"text\",\"text\":\"I made b and c.\"}]");
+	says(&s, "tool_use", FINISH);
+	char models[] = "/tmp/airunner-models-XXXXXX";
+	close(mkstemp(models));
+	autofree char *small = xasprintf(
+		"sed 's/\"context\": 1000000, \"min_cache_tokens\": 512/\"context\": 12000, "
+		"\"min_cache_tokens\": 512/' etc/models.json >%s",
+		models);
+	assert_int_equal(system(small), 0);
+	autofree char *path = xasprintf("AIRUNNER_MODELS_PATH=%s", models);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, path);
+	run_state_set(&w.ctx, "context", json_pack("{s:s}", "text", "Do it."));
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	unlink(models);
+	assert_int_equal(canned_count(w.server), 5);
+	assert_null(strstr(body(&w, 2), "comes near the end"));
+	assert_non_null(strstr(body(&w, 3), "comes near the end of what you can hold"));
+	assert_non_null(strstr(body(&w, 3), "\"max_tokens\":8000}"));
+	assert_non_null(strstr(body(&w, 4), "I made b and c."));
+	assert_null(strstr(body(&w, 4), "private"));
+	assert_null(strstr(body(&w, 4), "\"role\":\"assistant\""));
+	assert_non_null(strstr(body(&w, 4), "\"max_tokens\":32000}"));
+	assert_int_equal(events("A new conversation%grew too long"), 1);
+	assert_int_equal(with_db_number(db, "SELECT turns FROM runs"), 5);
 }
 
 static void the_limit_of_turns_counts_the_whole_run(void **state)
@@ -367,9 +507,80 @@ static void the_limit_of_money_ends_the_run(void **state)
 	AUTO(script_release) struct script s = {0};
 	says(&s, "tool_use", "[" TOOL("t", "bash", "{\"command\":\"a\"}") "]");
 	AUTO(world_close) struct world w;
-	world_open(&w, &s, "AIRUNNER_MAX_RUN_USD=0.005");
-	assert_int_equal(work(&w, "Do it."), ERR_LIMIT); /* 0.003 a turn */
-	assert_int_equal(canned_count(w.server), 2);
+	/* 0.003 a turn; 4096 tokens, the least to ask for, are 0.04, the bytes 0.02 and 0.025 more
+	 * a turn */
+	world_open(&w, &s, "AIRUNNER_MAX_RUN_USD=0.15");
+	assert_int_equal(work(&w, "Do it."), ERR_LIMIT);
+	assert_in_range(canned_count(w.server), 2, 20);
+	assert_int_equal(with_db_number(db, "SELECT cost_usd_micro FROM runs"),
+		3000 * (long long)canned_count(w.server));
+	assert_null(strstr(body(&w, 0), "\"max_tokens\":32000}"));
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM llm_calls WHERE state <> "
+					    "'settled' OR cost_usd_micro <> 3000"),
+		0);
+}
+
+/* What was sent and not answered may have been billed; what was refused was not. */
+static void each_try_that_may_be_billed_is_charged(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", FINISH);
+	char *whole = s.raw[0];
+	autofree char *cut = xstrndup(whole, (size_t)(strstr(whole, "message_stop") - whole) - 20);
+	struct canned_reply replies[] = {{.raw = "HTTP/1.1 529 Busy\r\n\r\n{}"}, {.raw = cut},
+		{.raw = "HTTP/1.1 200 OK\r\n\r\n"}, {.raw = whole}};
+	struct script four = {.count = 4};
+	memcpy(four.replies, replies, sizeof replies);
+	AUTO(world_close) struct world w;
+	world_open(&w, &four, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	/* the cut one: 1000 tokens in, 32000 out; the empty one: in full */
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM llm_calls"), 3);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM llm_calls WHERE state = "
+					    "'estimated' AND cost_usd_micro = 2000 + 320000"),
+		1);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM llm_calls WHERE state = "
+					    "'estimated' AND cost_usd_micro = reserved_usd_micro"),
+		1);
+	assert_int_equal(with_db_number(db, "SELECT SUM(cost_usd_micro) FROM llm_calls"),
+		with_db_number(db, "SELECT cost_usd_micro FROM runs"));
+	assert_int_equal(with_db_number(db,
+				 "SELECT COUNT(*) FROM run_events WHERE message LIKE '%estimate%'"),
+		2);
+}
+
+static void a_refused_call_costs_nothing(void **state)
+{
+	(void)state;
+	struct script s = {.count = 1, .replies = {{.raw = "HTTP/1.1 400 Bad\r\n\r\n{}"}}};
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_OUTSIDE_FINAL);
+	assert_int_equal(
+		with_db_number(db, "SELECT COUNT(*) FROM llm_calls WHERE state = 'released'"), 1);
+	assert_int_equal(with_db_number(db, "SELECT SUM(spent_usd_micro + reserved_usd_micro) FROM "
+					    "budgets"),
+		0);
+}
+
+static void passing_the_notice_is_told_with_figures(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	for (int i = 0; i < 3; i++)
+		says(&s, "tool_use",
+			i == 0   ? "[" TOOL("t", "bash", "{\"command\":\"a\"}") "]"
+			: i == 1 ? "[" TOOL("t", "bash", "{\"command\":\"b\"}") "]"
+				 : FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, "AIRUNNER_NOTICE_RUN_USD=0.006");
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	assert_int_equal(
+		with_db_number(db, "SELECT COUNT(*) FROM run_events WHERE message = 'The run "
+				   "has spent 0.006000 USD, more than its notice of 0.01 USD; "
+				   "its limit is 5.00 USD'"),
+		1);
 }
 
 static void a_cut_answer_runs_nothing_and_is_asked_again_with_more_room(void **state)
@@ -392,14 +603,14 @@ static void a_cut_answer_runs_nothing_and_is_asked_again_with_more_room(void **s
 		1);
 }
 
-static void a_refusal_ends_the_run_with_its_words(void **state)
+static void a_refusal_without_another_model_is_a_persons_question(void **state)
 {
 	(void)state;
 	AUTO(script_release) struct script s = {0};
 	says(&s, "refusal", "[{\"type\":\"text\",\"text\":\"No.\"}]");
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
 	assert_int_equal(with_db_number(db, "SELECT turns FROM runs"), 1);
 }
 
@@ -426,8 +637,8 @@ static void a_heal_round_goes_on_with_the_conversation(void **state)
 	(void)state;
 	AUTO(script_release) struct script s = {0};
 	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
-	says(&s, "tool_use", FINISH);
-	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
 	says(&s, "tool_use", FINISH);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
@@ -452,8 +663,8 @@ static void calls_without_a_result_get_one_when_the_work_goes_on(void **state)
 	(void)state;
 	AUTO(script_release) struct script s = {0};
 	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
-	says(&s, "tool_use", FINISH);
-	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
 	assert_int_equal(work(&w, "Do it."), ERR_NONE);
@@ -479,8 +690,8 @@ static void a_resumed_round_answers_open_calls_and_says_its_text_once(void **sta
 	(void)state;
 	AUTO(script_release) struct script s = {0};
 	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
-	says(&s, "tool_use", FINISH);
-	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
 	assert_int_equal(work(&w, "Do it."), ERR_NONE);
@@ -500,8 +711,8 @@ static void a_request_without_an_answer_is_sent_again_as_it_was(void **state)
 	(void)state;
 	AUTO(script_release) struct script s = {0};
 	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
-	says(&s, "tool_use", FINISH);
-	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
 	assert_int_equal(work(&w, "Do it."), ERR_NONE);
@@ -531,8 +742,8 @@ static void a_refused_answer_of_before_the_kill_still_ends_the_run(void **state)
 	says(&s, "refusal", "[{\"type\":\"text\",\"text\":\"No.\"}]");
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
-	assert_int_equal(work(&w, "Do it."), ERR_LLM_ANSWER);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
+	assert_int_equal(work(&w, "Do it."), ERR_QUESTION);
 	assert_int_equal(canned_count(w.server), 1);
 }
 
@@ -541,7 +752,7 @@ static void a_new_conversation_begins_from_task_diff_calls_and_findings(void **s
 	(void)state;
 	AUTO(script_release) struct script s = {0};
 	says(&s, "tool_use", "[" TOOL("t", "create", "{\"path\":\"b.txt\",\"text\":\"two\"}") "]");
-	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use", CHECKED_FINISH);
 	says(&s, "tool_use", FINISH);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
@@ -599,6 +810,12 @@ static void secrets_are_masked_and_long_output_is_cut_but_kept(void **state)
 	says(&s, "tool_use",
 		"[" TOOL("a", "view", "{\"path\":\"secret.txt\"}") "," TOOL(
 			"b", "bash", "{\"command\":\"long\"}") "]");
+	says(&s, "tool_use",
+		"[" TOOL("a", "view",
+			"{\"path\":\"/output/1-1.txt\",\"from\":2490,\"to\":2510}") "," TOOL("b",
+			"grep", "{\"pattern\":\"^1234 \",\"path\":\"/output\"}") "," TOOL("c",
+			"view", "{\"path\":\"/output/../a.txt\"}") "," TOOL("d", "create",
+			"{\"path\":\"/output/x\",\"text\":\"x\"}") "]");
 	says(&s, "tool_use", FINISH);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
@@ -609,10 +826,35 @@ static void secrets_are_masked_and_long_output_is_cut_but_kept(void **state)
 	assert_non_null(strstr(body(&w, 1), "token [redacted GH_TOKEN]"));
 	assert_non_null(strstr(body(&w, 1), "left out"));
 	assert_non_null(strstr(body(&w, 1), "[exit code 1]"));
+	assert_non_null(strstr(body(&w, 1), "bytes are in /output/1-1.txt: view, grep"));
 	assert_true(strlen(body(&w, 1)) < 30000);
+	assert_non_null(strstr(body(&w, 2), "2500: 2499 long"));
+	assert_non_null(strstr(body(&w, 2), "1-1.txt:1235: 1234 long"));
 	assert_true(with_db_number(db, "SELECT bytes FROM artifacts WHERE kind = 'tool_output'") >
 		    20000);
+	assert_null(strstr(body(&w, 2), "1: one"));
+	assert_non_null(strstr(body(&w, 2), "/output/x is refused: it is absolute"));
 	redact_clear();
+}
+
+static void kept_outputs_come_back_when_the_work_goes_on_elsewhere(void **state)
+{
+	(void)state;
+	AUTO(script_release) struct script s = {0};
+	says(&s, "tool_use", "[" TOOL("b", "bash", "{\"command\":\"long\"}") "]");
+	says(&s, "tool_use", FINISH);
+	says(&s, "tool_use",
+		"[" TOOL("a", "view",
+			"{\"path\":\"/output/1-1.txt\",\"from\":2000,\"to\":2001}") "]");
+	says(&s, "tool_use", FINISH);
+	AUTO(world_close) struct world w;
+	world_open(&w, &s, NULL);
+	assert_int_equal(work(&w, "Do it."), ERR_NONE);
+	autofree char *command = xasprintf("rm -rf %s.output", top);
+	assert_int_equal(system(command), 0);
+	w.ctx.heal_round = 1;
+	assert_int_equal(work(&w, "Heal it."), ERR_NONE);
+	assert_non_null(strstr(body(&w, 3), "2000: 1999 long\\n2001: 2000 long"));
 }
 
 static int setup(void **state)
@@ -639,12 +881,20 @@ int main(void)
 		cmocka_unit_test(each_request_begins_with_the_bytes_of_the_one_before),
 		cmocka_unit_test(finishing_without_a_change_is_told_apart),
 		cmocka_unit_test(a_question_ends_the_work_and_calls_after_it_are_not_run),
-		cmocka_unit_test(answers_without_a_tool_call_are_reminded_and_then_end_the_run),
-		cmocka_unit_test(a_call_that_repeats_is_hinted_at_and_then_ends_the_run),
+		cmocka_unit_test(
+			answers_without_a_tool_call_are_reminded_and_then_climb_the_ladder),
+		cmocka_unit_test(a_call_that_repeats_climbs_the_ladder_to_a_person),
+		cmocka_unit_test(a_ladder_that_is_killed_at_every_turn_ends_the_same),
+		cmocka_unit_test(finish_without_a_check_is_asked_for_twice),
+		cmocka_unit_test(
+			a_conversation_near_its_context_is_summed_up_and_followed_by_a_new_one),
 		cmocka_unit_test(the_limit_of_turns_counts_the_whole_run),
 		cmocka_unit_test(the_limit_of_money_ends_the_run),
+		cmocka_unit_test(each_try_that_may_be_billed_is_charged),
+		cmocka_unit_test(a_refused_call_costs_nothing),
+		cmocka_unit_test(passing_the_notice_is_told_with_figures),
 		cmocka_unit_test(a_cut_answer_runs_nothing_and_is_asked_again_with_more_room),
-		cmocka_unit_test(a_refusal_ends_the_run_with_its_words),
+		cmocka_unit_test(a_refusal_without_another_model_is_a_persons_question),
 		cmocka_unit_test(wrong_calls_are_answered_with_an_error),
 		cmocka_unit_test(a_heal_round_goes_on_with_the_conversation),
 		cmocka_unit_test(calls_without_a_result_get_one_when_the_work_goes_on),
@@ -655,6 +905,7 @@ int main(void)
 		cmocka_unit_test(a_new_conversation_begins_from_task_diff_calls_and_findings),
 		cmocka_unit_test(nothing_is_asked_or_stored_once_the_run_is_not_ours),
 		cmocka_unit_test(secrets_are_masked_and_long_output_is_cut_but_kept),
+		cmocka_unit_test(kept_outputs_come_back_when_the_work_goes_on_elsewhere),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -116,9 +116,9 @@ static void the_first_request_is_as_the_api_wants_it(void **state)
 		"\"tools\":[{\"name\":\"view\",\"description\":\"Shows \\\"a\\\" "
 		"file.\",\"input_schema\":{\"type\":\"object\"}}],"
 		"\"system\":[{\"type\":\"text\",\"text\":\"You "
-		"are\\nit.\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}],"
+		"are\\nit.\",\"cache_control\":{\"type\":\"ephemeral\"}}],"
 		"\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Do "
-		"this.\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}]}],"
+		"this.\",\"cache_control\":{\"type\":\"ephemeral\"}}]}],"
 		"\"max_tokens\":32000}");
 	json_auto_t *parsed = json_loads(s, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(parsed);
@@ -272,12 +272,12 @@ static void refusals_for_good_are_not_asked_again(void **state)
 		{"400 Bad",
 			"{\"error\":{\"type\":\"invalid_request_error\",\"message\":\"prompt is "
 			"too long: 9 tokens\"}}",
-			ERR_LIMIT},
+			ERR_NONE},
 		{"401 No",
 			"{\"error\":{\"type\":\"authentication_error\",\"message\":\"invalid "
 			"x-api-key\"}}",
 			ERR_UNAUTHORIZED},
-		{"413 Large", "<html>", ERR_LIMIT},
+		{"413 Large", "<html>", ERR_NONE},
 		{"429 Slow",
 			"{\"error\":{\"message\":\"m\",\"details\":{\"error_code\":\"enforced_"
 			"spend_limit_reached\"}}}",
@@ -290,6 +290,7 @@ static void refusals_for_good_are_not_asked_again(void **state)
 		AUTO(llm_answer_release) struct llm_answer a;
 		size_t calls;
 		assert_int_equal(err_code(ask(replies, 1, &a, &calls, NULL)), cases[i].code);
+		assert_true(cases[i].code || a.stop == LLM_STOP_CONTEXT);
 		assert_int_equal(calls, 1);
 	}
 }

@@ -155,6 +155,20 @@ static void a_lease_without_a_process_runs_out(void **state)
 	assert_int_equal(with_db_number(db, "SELECT fence FROM runs WHERE issue_key = 'A-1'"), 1);
 }
 
+/* The database's clock may be set: a lease is lost when another took it, not before. */
+static void a_lease_that_a_jump_of_the_clock_ended_is_renewed(void **state)
+{
+	(void)state;
+	autofree char *program = script("exec sleep 60");
+	setenv("AIRUNNER_FAULT_MS", "reap:200,renew:2000", 1); /* it looks before it renews */
+	start(program);
+	unsetenv("AIRUNNER_FAULT_MS");
+	assert_true(comes_true("SELECT status = 'running' FROM runs"));
+	with_db_sql(db, "UPDATE runs SET lease_until = NOW(3) - INTERVAL 1 DAY");
+	assert_true(comes_true("SELECT lease_until > NOW(3) FROM runs WHERE status = 'running'"));
+	assert_int_equal(with_db_number(db, "SELECT fence FROM runs"), 1);
+}
+
 static void a_claim_whose_answer_is_lost_goes_on_long_before_its_lease_ends(void **state)
 {
 	(void)state;
@@ -220,6 +234,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_process_that_ends_while_the_database_is_away_is_not_forgotten, set_up,
 			stop),
+		cmocka_unit_test_setup_teardown(
+			a_lease_that_a_jump_of_the_clock_ended_is_renewed, set_up, stop),
 		cmocka_unit_test_setup_teardown(a_lease_without_a_process_runs_out, set_up, stop),
 		cmocka_unit_test_setup_teardown(
 			a_claim_whose_answer_is_lost_goes_on_long_before_its_lease_ends, set_up,

@@ -154,6 +154,42 @@ static void a_run_is_told_whole(void **state)
 	assert_int_equal(json_array_size(member(json, "events")), 0);
 }
 
+static void money_is_told_by_scope_and_model(void **state)
+{
+	(void)state;
+	json_auto_t *run = NULL, *metrics = NULL;
+	with_db_sql(db,
+		"INSERT INTO budgets (scope, name, spent_usd_micro, estimated_usd_micro, "
+		"reserved_usd_micro, cap) VALUES ('run', '105', 1234567, 4000, 8000, 5000000), "
+		"('issue', 'S-5', 2000000, 0, 0, 0), ('day', UTC_DATE(), 7000000, 0, 0, 9000000), "
+		"('repo', CONCAT('0 ', UTC_DATE()), 6000000, 0, 0, 0), "
+		"('day', '2020-01-01', 8000000, 0, 0, 0); "
+		"INSERT INTO llm_calls (run_id, fence, repo_id, issue_key, day, conv, model, "
+		"max_tokens, reserved_usd_micro, reserved_tokens, state, cost_usd_micro) VALUES "
+		"(105, 1, 0, 'S-5', UTC_DATE(), 1, 'one', 1, 9, 0, 'settled', 1000000), "
+		"(105, 1, 0, 'S-5', UTC_DATE(), 1, 'two', 1, 9, 0, 'settled', 230567), "
+		"(105, 1, 0, 'S-5', UTC_DATE(), 1, 'two', 1, 9, 0, 'estimated', 4000), "
+		"(105, 1, 0, 'S-5', UTC_DATE(), 1, 'two', 1, 9, 0, 'released', 0)");
+	assert_null(data_run(db, 105, &run));
+	assert_int_equal(number(run, "money.run.spent_usd"), 1235);
+	assert_int_equal(number(run, "money.run.estimated_usd"), 4);
+	assert_int_equal(number(run, "money.run.reserved_usd"), 8);
+	assert_int_equal(number(run, "money.run.cap_usd"), 5000);
+	assert_int_equal(number(run, "money.issue.spent_usd"), 2000);
+	assert_true(json_is_null(member(run, "money.issue.cap_usd")));
+	assert_int_equal(number(run, "money.day.spent_usd"), 7000);
+	assert_int_equal(number(run, "money.repo.spent_usd"), 6000);
+	assert_string_equal(word(run, "money.models.0.model"), "one");
+	assert_int_equal(number(run, "money.models.1.cost_usd"), 235);
+	assert_int_equal(number(run, "money.models.1.calls"), 2000);
+	assert_null(data_metrics(db, 24, &metrics));
+	assert_int_equal(number(metrics, "money_today.all.spent_usd"), 7000);
+	assert_int_equal(number(metrics, "money_today.all.cap_usd"), 9000);
+	assert_int_equal(json_array_size(member(metrics, "money_today.repos")), 1);
+	assert_string_equal(word(metrics, "money_today.repos.0.repo"), "unrouted");
+	with_db_sql(db, "DELETE FROM budgets; DELETE FROM llm_calls");
+}
+
 static void events_are_oldest_first_and_carry_their_meta(void **state)
 {
 	(void)state;
@@ -268,6 +304,7 @@ int main(void)
 		cmocka_unit_test(a_period_without_runs_divides_by_nothing),
 		cmocka_unit_test(the_queue_is_counted_by_priority_and_project),
 		cmocka_unit_test(a_run_is_told_whole),
+		cmocka_unit_test(money_is_told_by_scope_and_model),
 		cmocka_unit_test(events_are_oldest_first_and_carry_their_meta),
 		cmocka_unit_test(an_unknown_run_is_not_found),
 		cmocka_unit_test(health_is_degraded_without_a_living_worker),

@@ -103,6 +103,81 @@ static void a_connection_lost_at_commit_is_unsure(void **state)
 	db_close(other);
 }
 
+/* The next n updates of table workers by this connection collide, as with another node's. */
+static void let_collide(int n)
+{
+	autofree char *sql = xasprintf(
+		"DELETE FROM workers; INSERT INTO workers (name, host, pid, capacity, version) "
+		"VALUES ('w', 'h', 1, 1, '0'); SET @collisions = %d; "
+		"CREATE OR REPLACE TRIGGER collide BEFORE UPDATE ON workers FOR EACH ROW BEGIN "
+		"IF @collisions > 0 THEN SET @collisions = @collisions - 1; "
+		"SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213; END IF; END",
+		n);
+	with_db_sql(db, sql);
+}
+
+static err_t see_worker(void)
+{
+	return db_exec(db, Q_WORKER_SEEN, DB_ARGS(db_str("w")), NULL);
+}
+
+static void a_statement_that_collides_is_done_again(void **state)
+{
+	(void)state;
+	let_collide(3);
+	assert_null(see_worker());
+	assert_int_equal(with_db_number(db, "SELECT @collisions"), 0);
+	let_collide(100);
+	assert_int_equal(err_code(see_worker()), ERR_DB_RETRY);
+	assert_int_equal(with_db_number(db, "SELECT @collisions"), 92);
+}
+
+static void in_a_transaction_a_collision_is_told_at_once(void **state)
+{
+	(void)state;
+	let_collide(1);
+	assert_null(db_begin(db));
+	assert_int_equal(err_code(see_worker()), ERR_DB_RETRY);
+	db_rollback(db);
+}
+
+static void a_transaction_that_collides_is_done_again_whole(void **state)
+{
+	(void)state;
+	let_collide(2);
+	int bodies = 0;
+	struct db_try t = {0};
+	while (db_try(db, &t)) {
+		bodies++;
+		t.error = db_exec(db, Q_WORKER_PUT,
+			DB_ARGS(db_str("other"), db_str("h"), db_i64(1), db_i64(1), db_str("0"),
+				db_str("")),
+			NULL);
+		if (!t.error)
+			t.error = see_worker();
+	}
+	assert_null(t.error);
+	assert_int_equal(bodies, 3);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM workers"), 2);
+}
+
+static void a_transaction_with_another_error_is_undone_and_ends(void **state)
+{
+	(void)state;
+	let_collide(0);
+	int bodies = 0;
+	struct db_try t = {0};
+	while (db_try(db, &t)) {
+		bodies++;
+		assert_null(see_worker());
+		t.error = err_new(ERR_CONFLICT, "not so");
+	}
+	assert_int_equal(bodies, 1);
+	assert_int_equal(err_code(t.error), ERR_CONFLICT);
+	assert_null(db_begin(db)); /* there is none open */
+	db_rollback(db);
+}
+
 int main(void)
 {
 	db = with_db_open(&set);
@@ -114,6 +189,10 @@ int main(void)
 		cmocka_unit_test(a_transaction_is_undone_by_rollback),
 		cmocka_unit_test(a_lost_connection_is_noticed_and_can_be_made_anew),
 		cmocka_unit_test(a_connection_lost_at_commit_is_unsure),
+		cmocka_unit_test(a_statement_that_collides_is_done_again),
+		cmocka_unit_test(in_a_transaction_a_collision_is_told_at_once),
+		cmocka_unit_test(a_transaction_that_collides_is_done_again_whole),
+		cmocka_unit_test(a_transaction_with_another_error_is_undone_and_ends),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	db_close(db);

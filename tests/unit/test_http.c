@@ -191,6 +191,24 @@ static void own_waits_double_and_are_at_most_a_quarter_shorter(void **state)
 	}
 }
 
+/* A day off: our clock or the service's, the difference is what was meant. */
+static void a_date_to_retry_at_counts_from_the_services_own_clock(void **state)
+{
+	(void)state;
+	const struct canned_reply replies[] = {
+		{.raw = "HTTP/1.1 429 Slow\r\nDate: Mon, 03 Jan 2022 10:00:00 GMT\r\nRetry-After: "
+			"Mon, 03 Jan 2022 10:00:01 GMT\r\nContent-Length: 0\r\n\r\n"},
+		{.raw = OK_REPLY}};
+	struct canned *server = canned_start(replies, 2);
+	struct http_request req = get(server);
+	struct http_response res AUTO(http_response_release) = {0};
+	int64_t began = now_ms();
+	assert_null(http_call(set, &req, &res));
+	assert_true(now_ms() - began >= 1000);
+	assert_int_equal(res.status, 200);
+	canned_stop(server);
+}
+
 static void a_service_that_says_no_retry_is_not_asked_again(void **state)
 {
 	(void)state;
@@ -353,6 +371,7 @@ int main(void)
 		cmocka_unit_test(retry_after_is_obeyed_and_a_long_one_ends_the_call),
 		cmocka_unit_test(a_wait_is_read_as_the_services_write_it),
 		cmocka_unit_test(own_waits_double_and_are_at_most_a_quarter_shorter),
+		cmocka_unit_test(a_date_to_retry_at_counts_from_the_services_own_clock),
 		cmocka_unit_test(a_service_that_says_no_retry_is_not_asked_again),
 		cmocka_unit_test(an_effect_is_not_repeated_once_sent),
 		cmocka_unit_test(a_refused_connection_is_a_network_error_after_retries),

@@ -26,7 +26,7 @@
 #define REFUSAL_ITEM \
 	"{\"id\":\"msg_2\",\"type\":\"message\",\"status\":\"completed\",\"role\":\"assistant\"," \
 	"\"content\":[{\"type\":\"refusal\",\"refusal\":\"I will not.\"}]}"
-#define NEW_ITEM "{\"type\":\"new_kind\",\"x\":[1,2.5]}"
+#define NEW_ITEM "{\"type\":\"new_kind\", \"x\":[1,2.50,1e2]}"
 #define DONE(item) EV("response.output_item.done", ",\"output_index\":0,\"item\":" item)
 #define START \
 	EV("response.created", ",\"response\":{\"status\":\"in_progress\"}") \
@@ -133,9 +133,7 @@ static char *joined(const struct talk *t)
 	"\"prompt_cache_key\":\"run-7\",\"tools\":[{\"type\":\"function\",\"name\":\"view\"," \
 	"\"description\":\"Shows \\\"a\\\" file.\",\"parameters\":{\"type\":\"object\"}," \
 	"\"strict\":false}],\"instructions\":\"You are\\nit.\",\"input\":["
-#define TASK \
-	"{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":" \
-	"\"Do this.\"}]}"
+#define TASK "{\"type\":\"message\",\"role\":\"user\",\"content\":\"Do this.\"}"
 
 static const struct llm_part results[] = {{"call_1", "1: int x;", false},
 	{"call_2", "no such file", true}, {.text = "Come to an end."}};
@@ -155,8 +153,7 @@ static void items_go_back_as_they_came_and_each_request_begins_as_the_one_before
 			    ",{\"type\":\"function_call_output\",\"call_id\":\"call_1\",\"output\":"
 			    "\"1: int x;\"},{\"type\":\"function_call_output\",\"call_id\":\"call_"
 			    "2\",\"output\":\"Error: no such file\"},{\"type\":\"message\",\"role\""
-			    ":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"Come to an "
-			    "end.\"}]}],\"max_output_tokens\":9}");
+			    ":\"user\",\"content\":\"Come to an end.\"}],\"max_output_tokens\":9}");
 	assert_memory_equal(one, two, strlen(PREFIX TASK));
 }
 
@@ -174,7 +171,7 @@ struct got {
 	struct buf text;
 	int begins, ends;
 	enum llm_stop stop;
-	char stop_name[64], detail[128];
+	char stop_name[64], detail[128], input[64];
 	struct llm_usage usage;
 };
 
@@ -184,6 +181,8 @@ static err_t note(void *arg, const struct llm_event *event)
 	g->begins += event->type == LLM_EVENT_BEGIN;
 	if (event->type == LLM_EVENT_BLOCK)
 		buf_addf(&g->text, "%s\n", event->json);
+	if (event->type == LLM_EVENT_BLOCK && event->tool_id)
+		snprintf(g->input, sizeof g->input, "%s", event->tool_input);
 	if (event->type != LLM_EVENT_END)
 		return NULL;
 	g->ends++;
@@ -263,6 +262,35 @@ static void every_end_is_told_apart_and_said_again_by_its_name(void **state)
 	}
 }
 
+/* The item's bytes are those that came: numbers of any size, white space, escapes. */
+static void items_of_every_form_are_kept_to_the_byte(void **state)
+{
+	(void)state;
+	static const char *const items[] = {
+		"{\"type\": \"later\", \"n\":123456789012345678901234567890, \"r\":1.50e2,"
+		"\"u\":\"\\u00e4\\u0000\",\"o\":{ }}",
+		"{\"type\":\"reasoning\",\"id\":\"r\",\"summary\":[],\"encrypted_content\":\"a\\/"
+		"b\"}",
+		"{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"view\",\"arguments\":\"{}"
+		"\\u0000{\"}",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(items); i++) {
+		autofree char *stream = xasprintf(
+			"data: {\"type\":\"response.created\"}\n\n"
+			"data: {\"type\":\"response.output_item.done\",\"item\":%s}\n\n"
+			"data: {\"type\":\"response.completed\",\"response\":{\"usage\":null}}\n\n",
+			items[i]);
+		autofree char *line = xasprintf("%s\n", items[i]);
+		struct got g;
+		assert_null(feed_two(stream, strlen(stream), 50, &g));
+		assert_string_equal(g.text.data, line);
+		assert_int_equal(g.usage.output, 0);
+		if (g.stop == LLM_STOP_TOOLS) /* cut at its NUL it would be a call with {} */
+			assert_string_equal(g.input, "null");
+		buf_release(&g.text);
+	}
+}
+
 static void errors_inside_a_stream_are_told_apart(void **state)
 {
 	(void)state;
@@ -272,13 +300,13 @@ static void errors_inside_a_stream_are_told_apart(void **state)
 	} cases[] = {
 		{START FAILED("server_error"), ERR_OUTSIDE},
 		{START FAILED("rate_limit_exceeded"), ERR_OUTSIDE},
-		{START FAILED("context_length_exceeded"), ERR_LIMIT},
+		{START FAILED("context_length_exceeded"), ERR_CONTEXT},
 		{START EV("error", ",\"code\":\"insufficient_quota\",\"message\":\"You exceeded\""),
 			ERR_SPENT},
 		{START EV("error", ",\"code\":\"new\",\"message\":\"x\""), ERR_OUTSIDE},
 		{START EV("error", ",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
 				   "\"Your input exceeds the context window of this model.\"}"),
-			ERR_LIMIT},
+			ERR_CONTEXT},
 		{START EV("error", ",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
 				   "\"no\"}"),
 			ERR_OUTSIDE_FINAL},
@@ -380,20 +408,20 @@ static void refusals_for_good_are_not_asked_again(void **state)
 		enum err_code code;
 	} cases[] = {
 		{"400 Bad", ERROR("null", "input: wrong"), ERR_OUTSIDE_FINAL},
-		{"400 Bad", ERROR("\"context_length_exceeded\"", "x"), ERR_LIMIT},
+		{"400 Bad", ERROR("\"context_length_exceeded\"", "x"), ERR_NONE},
 		{"400 Bad",
 			"{\"object\":\"error\",\"message\":\"This model's maximum context length "
 			"is "
 			"4096 tokens\",\"code\":400}",
-			ERR_LIMIT},
+			ERR_NONE},
 		{"400 Bad",
 			"{\"error\":{\"code\":400,\"message\":\"the request exceeds the available "
 			"context size\",\"type\":\"exceed_context_size_error\"}}",
-			ERR_LIMIT},
-		{"500 Oh", "{\"error\":\"input length exceeds the context\"}", ERR_LIMIT},
+			ERR_NONE},
+		{"500 Oh", "{\"error\":\"input length exceeds the context\"}", ERR_NONE},
 		{"401 No", ERROR("\"invalid_api_key\"", "x"), ERR_UNAUTHORIZED},
 		{"404 No", ERROR("\"model_not_found\"", "x"), ERR_NOT_FOUND},
-		{"413 Large", "<html>", ERR_LIMIT},
+		{"413 Large", "<html>", ERR_NONE},
 		{"429 Slow", ERROR("\"insufficient_quota\"", "You exceeded"), ERR_SPENT},
 		{"429 Slow", ERROR("\"credit_balance_exhausted\"", "x"), ERR_SPENT},
 		{"402 Pay", "{}", ERR_SPENT},
@@ -406,6 +434,10 @@ static void refusals_for_good_are_not_asked_again(void **state)
 		size_t calls;
 		assert_int_equal(err_code(ask(replies, 1, &a, &calls, NULL)), cases[i].code);
 		assert_int_equal(calls, 1);
+		assert_true(cases[i].code || (a.stop == LLM_STOP_CONTEXT && a.cost_known));
+		assert_true(cases[i].code ||
+			    llm_stop_of(&(struct llm){.provider = &openai_responses_provider},
+				    a.stop_name) == LLM_STOP_CONTEXT);
 	}
 }
 
@@ -475,6 +507,7 @@ int main(void)
 		cmocka_unit_test(a_stream_gives_the_same_items_at_every_split),
 		cmocka_unit_test(a_stream_cut_anywhere_has_no_end),
 		cmocka_unit_test(every_end_is_told_apart_and_said_again_by_its_name),
+		cmocka_unit_test(items_of_every_form_are_kept_to_the_byte),
 		cmocka_unit_test(errors_inside_a_stream_are_told_apart),
 		cmocka_unit_test(an_answer_is_kept_as_received),
 		cmocka_unit_test(trouble_that_passes_is_asked_again_and_nothing_of_it_is_used),

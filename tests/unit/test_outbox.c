@@ -309,16 +309,17 @@ static void unknown_end_keeps_the_row_until_send_until(void **state)
 	with_db_sql(db, "INSERT INTO outbox (effect_key, run_id, fence, issue_key, kind, request) "
 			"VALUES ('7/2/report', 7, 5, 'A-1', 'jira_comment', '{}')");
 	int64_t affected = 0;
+	long long id = with_db_number(db, "SELECT id FROM outbox");
 	assert_null(db_exec(db, Q_OUTBOX_TAKE,
-		DB_ARGS(db_i64(5), db_str("7/2/report"), db_i64(7), db_i64(5), db_i64(0)),
+		DB_ARGS(db_i64(5), db_i64(id), db_i64(0), db_i64(7), db_i64(5), db_i64(0)),
 		&affected));
 	assert_int_equal(affected, 1);
 	assert_null(db_exec(db, Q_OUTBOX_FAILED,
-		DB_ARGS(db_str("waiting"), db_str("timed out"), db_i64(1), db_str("7/2/report"),
-			db_i64(5)),
+		DB_ARGS(db_str("waiting"), db_str("timed out"), db_i64(1), db_i64(1000),
+			db_i64(1000), db_i64(id), db_i64(1)),
 		NULL));
 	assert_null(db_exec(db, Q_OUTBOX_TAKE,
-		DB_ARGS(db_i64(5), db_str("7/2/report"), db_i64(7), db_i64(5), db_i64(0)),
+		DB_ARGS(db_i64(5), db_i64(id), db_i64(1), db_i64(7), db_i64(5), db_i64(0)),
 		&affected));
 	assert_int_equal(affected, 0);
 }

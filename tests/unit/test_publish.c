@@ -21,6 +21,7 @@
 #include "worker/forge/forge.h"
 #include "worker/http.h"
 #include "worker/pipeline.h"
+#include "worker/steps/push_merge.h"
 
 #define JSON_HEAD "Content-Type: application/json\r\nConnection: close\r\n\r\n"
 #define NONE "HTTP/1.1 200 OK\r\n" JSON_HEAD "[]"
@@ -195,18 +196,93 @@ static void existing_branch_is_gone_on_with(void **state)
 	publish(f);
 }
 
-static void branch_moved_meanwhile_blocks_the_push(void **state)
+/* Others commit to the branch between checkout and push. */
+static void others_push(
+	struct fixture *f, const char *path, const char *text, char head[OID_HEX + 1])
 {
-	struct fixture *f = *state;
-	char head[OID_HEX + 1];
-	no_error(step(f, step_checkout));
-	sample_commit(&f->sample, "story/s-1", sample_files, f->sample.head, head);
+	const struct sample_file files[] = {{path, text, 0}, {NULL, NULL, 0}};
+	sample_commit(&f->sample, "story/s-1", files, f->sample.head, head);
+}
+
+static void commit_of_ours(struct fixture *f)
+{
 	change_and_verify(f);
 	no_error(step(f, step_tag));
 	no_error(step(f, step_commit));
+}
+
+static void branch_moved_meanwhile_is_merged_and_goes_back_to_verify(void **state)
+{
+	struct fixture *f = *state;
+	char theirs[OID_HEX + 1], head[OID_HEX + 1];
+	enum step_next next = STEP_NEXT;
+	no_error(step(f, step_checkout));
+	others_push(f, "src/theirs.ts", "export {};\n", theirs);
+	commit_of_ours(f);
+	autofree char *first_tag = xstrdup(run_state_str(&f->ctx, "tag.name"));
+	no_error(step_push(&f->ctx, &next));
+	assert_int_equal(next, STEP_MERGED);
+	sample_ref(&f->sample, "refs/heads/story/s-1", head);
+	assert_string_equal(head, theirs); /* nothing was pushed yet */
+	assert_true(sample_exists(work_tree_path(f->ctx.tree), "src/theirs.ts"));
+	assert_true(sample_exists(work_tree_path(f->ctx.tree), "src/c.ts"));
+	push_merge_apply(&f->ctx);
+	assert_null(run_state_get(&f->ctx, "verify"));
+	assert_null(run_state_get(&f->ctx, "commit"));
+	assert_string_equal(run_state_str(&f->ctx, "checkout.base_commit"), theirs);
+	publish(f); /* verified anew */
+	sample_ref(&f->sample, "refs/heads/story/s-1", head);
+	assert_string_equal(head, run_state_str(&f->ctx, "commit.commit"));
+	assert_string_equal(
+		run_state_str(&f->ctx, "commit.tree"), run_state_str(&f->ctx, "verify.tree"));
+	assert_string_equal(run_state_str(&f->ctx, "tag.target"), theirs);
+	assert_string_not_equal(run_state_str(&f->ctx, "tag.name"), first_tag);
+	assert_int_equal(run_state_i64(&f->ctx, "commit.files_changed"), 1);
+}
+
+static void branch_moved_in_the_same_places_blocks_and_names_the_files(void **state)
+{
+	struct fixture *f = *state;
+	char theirs[OID_HEX + 1], head[OID_HEX + 1];
+	no_error(step(f, step_checkout));
+	others_push(f, "src/c.ts", "export const other = 4;\n", theirs);
+	commit_of_ours(f);
+	err_t e = step(f, step_push);
+	assert_int_equal(err_code(e), ERR_MERGE);
+	assert_int_equal(err_run_end(err_code(e)), ERR_END_BLOCKED);
+	assert_non_null(strstr(err_text(e), "conflicts in src/c.ts"));
+	sample_ref(&f->sample, "refs/heads/story/s-1", head);
+	assert_string_equal(head, theirs);
+}
+
+static void our_own_commit_below_others_counts_as_pushed(void **state)
+{
+	struct fixture *f = *state;
+	char head[OID_HEX + 1];
+	enum step_next next = STEP_NEXT;
+	const struct sample_file files[] = {{"src/top.ts", "export {};\n", 0}, {NULL, NULL, 0}};
+	no_error(step(f, step_checkout));
+	publish(f); /* then killed before its row ended, and others went on */
+	json_object_del(f->ctx.state, "push");
+	sample_commit(
+		&f->sample, "story/s-1", files, run_state_str(&f->ctx, "commit.commit"), head);
+	no_error(step_push(&f->ctx, &next));
+	assert_int_equal(next, STEP_NEXT);
+	assert_string_equal(
+		run_state_str(&f->ctx, "push.head"), run_state_str(&f->ctx, "commit.commit"));
+}
+
+static void branch_that_moves_again_and_again_blocks(void **state)
+{
+	struct fixture *f = *state;
+	char theirs[OID_HEX + 1];
+	no_error(step(f, step_checkout));
+	others_push(f, "src/theirs.ts", "export {};\n", theirs);
+	commit_of_ours(f);
+	run_state_set(&f->ctx, "merged", json_pack("{s:i, s:i}", "count", 3, "time_s", 1));
 	err_t e = step(f, step_push);
 	assert_int_equal(err_code(e), ERR_PUSH_REFUSED);
-	assert_int_equal(err_run_end(err_code(e)), ERR_END_BLOCKED);
+	assert_non_null(strstr(err_text(e), "for the 4th time"));
 }
 
 static void only_what_was_verified_and_tested_is_committed(void **state)
@@ -338,7 +414,10 @@ int main(void)
 		CASE(missing_story_branch_is_made_from_the_base),
 		CASE(commit_says_what_and_by_which_run),
 		CASE(existing_branch_is_gone_on_with),
-		CASE(branch_moved_meanwhile_blocks_the_push),
+		CASE(branch_moved_meanwhile_is_merged_and_goes_back_to_verify),
+		CASE(branch_moved_in_the_same_places_blocks_and_names_the_files),
+		CASE(our_own_commit_below_others_counts_as_pushed),
+		CASE(branch_that_moves_again_and_again_blocks),
 		CASE(only_what_was_verified_and_tested_is_committed),
 		CASE(unfinished_work_says_so),
 		CASE(new_pull_request_is_the_storys_with_a_list),

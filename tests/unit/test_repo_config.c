@@ -108,7 +108,7 @@ static void repos_json_maps_projects(void **state)
 	write_file(path, "{\"projects\": [{\"jira_project_key\": \"A\", \"repo_ssh\": \"o/a\", "
 			 "\"base_branch\": \"develop\"},"
 			 "{\"jira_project_key\": \"B\", \"repo_ssh\": \"o/b\", \"repo_workdir\": "
-			 "\"/srv/b\"}],"
+			 "\"/srv/b\", \"max_day_usd\": 12.34, \"max_run_usd\": 0}],"
 			 "\"default_project_key\": \"B\"}");
 	assert_null(load("", "", path, &configs));
 	assert_string_equal(repo_config_find(&configs, "a")->base_branch, "develop");
@@ -116,6 +116,10 @@ static void repos_json_maps_projects(void **state)
 		repo_config_find(&configs, "A")->workdir, "/state/repos/github.com_o_a");
 	assert_string_equal(repo_config_find(&configs, "ZZ")->project_key, "B");
 	assert_string_equal(repo_config_find(&configs, "B")->workdir, "/srv/b");
+	assert_int_equal(repo_config_find(&configs, "B")->max_day_usd_micro, 12340000);
+	assert_int_equal(repo_config_find(&configs, "B")->max_run_usd_micro, 0);
+	assert_int_equal(repo_config_find(&configs, "B")->max_issue_usd_micro, -1);
+	assert_int_equal(repo_config_find(&configs, "A")->max_day_usd_micro, -1);
 	unlink(path);
 }
 
@@ -131,6 +135,9 @@ static void repos_json_mistakes_are_named(void **state)
 		{"{\"projects\": [{\"jira_project_key\": \"A\", \"repo_ssh\": \"o/a\"}], "
 		 "\"default_project_key\": \"X\"}",
 			"default_project_key"},
+		{"{\"projects\": [{\"jira_project_key\": \"A\", \"repo_ssh\": \"o/a\", "
+		 "\"max_day_usd\": \"many\"}]}",
+			"projects[0]: \"max_day_usd\" must be dollars"},
 	};
 	char path[] = "/tmp/test_repos_XXXXXX";
 	close(mkstemp(path));

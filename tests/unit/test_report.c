@@ -257,13 +257,31 @@ static void cancelled_run_writes_nothing(void **state)
 	assert_int_equal(jira.calls, 0);
 }
 
-static void refused_account_is_tried_once(void **state)
+static void report_of_a_refused_account_waits_for_a_new_token(void **state)
 {
 	(void)state;
 	jira.fail_comment = ERR_UNAUTHORIZED;
-	assert_int_equal(
-		err_code(report_trouble(&ctx, RUN_FAILED, ERR_GIT, "x")), ERR_UNAUTHORIZED);
+	assert_null(report_trouble(&ctx, RUN_FAILED, ERR_GIT, "x"));
 	assert_int_equal(jira.calls, 1);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM outbox WHERE state = 'waiting' "
+					    "AND is_closing = 1"),
+		3);
+}
+
+static void report_waits_whole_and_in_order_while_jira_is_away(void **state)
+{
+	(void)state;
+	enum step_next next = STEP_NEXT;
+	jira.fail_comment = ERR_OUTSIDE;
+	assert_null(step_report(&ctx, &next));
+	assert_int_equal(next, STEP_NEXT);
+	assert_int_equal(jira.calls, 3); /* the comment, and nothing past it */
+	assert_int_equal(
+		with_db_number(db, "SELECT COUNT(*) FROM outbox WHERE state = 'waiting'"), 3);
+	assert_int_equal(
+		with_db_number(db, "SELECT GROUP_CONCAT(kind ORDER BY id) = "
+				   "'jira_comment,jira_transition,jira_assign' FROM outbox"),
+		1);
 }
 
 static void secrets_and_endless_reasons_do_not_get_out(void **state)
@@ -326,7 +344,8 @@ int main(void)
 		TEST(issue_that_was_never_read_is_not_written_to),
 		TEST(issue_of_someone_else_is_left_alone),
 		TEST(cancelled_run_writes_nothing),
-		TEST(refused_account_is_tried_once),
+		TEST(report_of_a_refused_account_waits_for_a_new_token),
+		TEST(report_waits_whole_and_in_order_while_jira_is_away),
 		TEST(secrets_and_endless_reasons_do_not_get_out),
 		TEST(plain_words_show_as_they_are),
 	};

@@ -178,11 +178,10 @@ static void moved_branch_refuses_the_push(void **state)
 	make_commit(f, commit);
 	sample_commit(&f->sample, "story/abc-1", sample_files, f->sample.head, other);
 	err_t e = push(f, commit, "refs/heads/story/abc-1", f->sample.head);
-	assert_int_equal(err_code(e), ERR_PUSH_REFUSED);
+	assert_int_equal(err_code(e), ERR_CONFLICT);
 	assert_non_null(strstr(err_text(e), "was moved to"));
-	assert_int_equal(err_code(push(f, commit, "refs/heads/story/abc-1", "")), ERR_PUSH_REFUSED);
-	assert_int_equal(
-		err_code(push(f, commit, "refs/heads/story/abc-1", NULL)), ERR_PUSH_REFUSED);
+	assert_int_equal(err_code(push(f, commit, "refs/heads/story/abc-1", "")), ERR_CONFLICT);
+	assert_int_equal(err_code(push(f, commit, "refs/heads/story/abc-1", NULL)), ERR_CONFLICT);
 	assert_int_equal(
 		err_code(push(f, commit, "refs/heads/gone", f->sample.head)), ERR_PUSH_REFUSED);
 	assert_remote(f, "refs/heads/story/abc-1", other);

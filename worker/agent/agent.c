@@ -59,7 +59,13 @@ static err_t turn(struct agent *a)
 	struct llm_answer answer = {.message = BUF(0), .text = BUF(0)};
 	AUTO(speech_release) struct speech speech = {0};
 	struct spent before = a->spent;
-	ERR_TRY(agent_ask(a, &answer));
+	if (!a->llm.profile.price_count)
+		ERR_TRY(agent_tell_cost_unknown(a));
+	err_t e = agent_ask(a, &answer);
+	if (e)
+		return agent_away(a, e);
+	if (!answer.cost_known)
+		ERR_TRY(agent_tell_cost_unknown(a));
 	agent_count(a, &answer);
 	a->outputs = 0;
 	ERR_TRY(agent_on_answer(a, &answer, &speech));

@@ -7,6 +7,7 @@
 #include "worker/agent/conversation.h"
 #include "worker/agent/discipline.h"
 #include "worker/agent/limits.h"
+#include "worker/agent/record.h"
 #include "worker/agent/tools.h"
 
 struct agent {
@@ -20,12 +21,12 @@ struct agent {
 	struct watch watch;
 	struct cache_watch cache;
 	struct tool_env env;
-	char start_tree[41];     /* before this call's first turn */
-	char verified_tree[41];  /* what a check or test of the model's looked at last */
-	bool asked_to_verify;    /* finish was answered with that once this round */
-	int64_t max_output;      /* raised once after an answer that was cut */
-	int cut, paused;         /* such answers in a row */
-	int outputs;             /* long outputs kept this turn */
+	char start_tree[41];    /* before this call's first turn */
+	char verified_tree[41]; /* what a check or test of the model's looked at last */
+	bool asked_to_verify;   /* finish was answered with that once this round */
+	int64_t max_output;     /* raised once after an answer that was cut */
+	int cut, paused;        /* such answers in a row */
+	int outputs;            /* long outputs kept this turn */
 	bool ended;
 	bool interrupted; /* the answer at hand is one of before a crash: its calls are not run */
 };
@@ -63,6 +64,10 @@ err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_l
 /** What a conversation of this model begins with. */
 err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out);
 err_t agent_store_notes(struct agent *a);
+/** What is watched begins anew with each round. */
+void agent_begin_round(struct agent *a);
+/** Says that a model's cost is not known, once. */
+err_t agent_tell_cost_unknown(struct agent *a);
 /** Notes that this round's text is said: in the conversation's next message, at the tree as it is.
  */
 void agent_note_said(struct agent *a, const struct conversation *conv, const char *model);
@@ -106,6 +111,17 @@ int agent_switched(struct agent *a, enum switch_reason reason);
 /** The configured model of the other provider than this conversation's, in a static buffer; NULL
  * when there is none. */
 const char *agent_other_model(const struct agent *a);
+
+/* ---- takeover.c: when another model goes on ---- */
+
+/** A call failed after all its tries. When its provider is away the other one takes over.
+ * @return e when none can */
+err_t agent_away(struct agent *a, err_t e);
+/** The model refused: the other one is asked, once; then a person. @return ERR_QUESTION */
+err_t agent_refused(struct agent *a, const char *words);
+/** Is this the heal round of the other provider, and has that not begun? *ret_switched: it has now.
+ */
+err_t agent_third_round(struct agent *a, bool *ret_switched);
 
 /* ---- agent.c ---- */
 
@@ -159,8 +175,6 @@ void agent_note_command(struct agent *a, const json_t *input);
 err_t agent_check_finish(struct agent *a, struct tool_result *result);
 
 /* ---- record.c ---- */
-
-#define RECORD_KIND "turn_change"
 
 /** Records how the work tree changed since the last record, under the message stored just now. */
 err_t agent_store_change(struct agent *a);

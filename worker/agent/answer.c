@@ -28,8 +28,7 @@ err_t agent_on_answer(struct agent *a, const struct llm_answer *answer, struct s
 {
 	switch (answer->stop) {
 	case LLM_STOP_REFUSAL:
-		return err_new(ERR_LLM_ANSWER, "the model refuses this task%s%s",
-			*answer->detail ? ": " : "", answer->detail);
+		return agent_refused(a, answer->detail);
 	case LLM_STOP_CONTEXT:
 		return agent_context_full(a);
 	case LLM_STOP_OUTPUT:

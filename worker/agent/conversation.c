@@ -6,6 +6,7 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
+#include "worker/budget.h"
 #include "worker/fault.h"
 
 #define MAX_MESSAGE (32u << 20)
@@ -132,23 +133,26 @@ err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conver
 	return NULL;
 }
 
+/* With the cost of its call: one transaction. */
 static err_t store_answer(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
-	const struct llm_answer *a, bool keep)
+	const struct llm_answer *a, bool keep, int64_t call_id)
 {
 	const struct llm_usage *u = &a->usage;
 	int64_t written = u->written_5m + u->written_1h;
-	ERR_TRY(db_exec_fenced(ctx->db, Q_ANSWER_ADD,
-		DB_ARGS(db_i64(c->conv), db_i64(c->next_seq), db_str(llm->profile.model),
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	ERR_TRY(budget_query(ctx->db, Q_ANSWER_STORE,
+		DB_ARGS(db_i64(ctx->run.id), db_i64(ctx->run.fence), db_i64(call_id),
+			db_i64(c->conv), db_i64(c->next_seq), db_str(llm->profile.model),
 			db_blob(a->message.data, keep ? a->message.len : 0), db_str(a->stop_name),
 			db_str(a->request_id), db_i64(u->fresh), db_i64(written), db_i64(u->read),
 			db_i64(u->output), db_i64(u->thinking),
 			a->cost_known ? db_i64(a->cost_usd_micro) : db_null(),
-			db_i64(a->latency_ms), db_i64(ctx->run.id), db_i64(ctx->run.fence))));
-	return db_exec_fenced(ctx->db, Q_RUN_SPEND,
-		DB_ARGS(db_i64(a->cost_known ? a->cost_usd_micro : 0), db_i64(a->cost_known),
-			db_str(llm->profile.model), db_i64(u->fresh + written + u->read),
-			db_i64(u->output), db_i64(u->thinking), db_i64(u->read),
-			db_i64(ctx->run.id), db_i64(ctx->run.fence)));
+			u->is_known ? db_i64(u->fresh + written + u->read + u->output) : db_null(),
+			db_i64(a->latency_ms)),
+		&rows));
+	return db_rows_next(rows) && db_rows_i64(rows, "ours")
+		       ? NULL
+		       : err_new(ERR_FENCE, "the run is not this worker's any more");
 }
 
 void conversation_unsay(struct conversation *c, size_t count)
@@ -162,27 +166,25 @@ void conversation_unsay(struct conversation *c, size_t count)
 /* An answer that was received is paid for: it is stored also when the database goes away for a
  * while. Whether a lost commit was one is told by the row, which can be there only once. */
 static err_t store_surely(struct run_ctx *ctx, const struct llm *llm, const struct conversation *c,
-	const struct llm_answer *answer, bool keep)
+	const struct llm_answer *answer, bool keep, int64_t call_id)
 {
 	for (int n = 0;; n++) {
-		struct db_try t = {0};
-		while (db_try(ctx->db, &t))
-			t.error = store_answer(ctx, llm, c, answer, keep);
-		enum err_code code = err_code(t.error);
+		err_t e = store_answer(ctx, llm, c, answer, keep, call_id);
+		enum err_code code = err_code(e);
 		if (n > 0 && code == ERR_DB_DUPLICATE)
 			return NULL;
 		if ((code != ERR_DB_AWAY && code != ERR_DB_UNSURE) || n == AWAY_TRIES)
-			return t.error;
-		log_warning("%s; the answer is stored when the database is back", t.error->text);
+			return e;
+		log_warning("%s; the answer is stored when the database is back", e->text);
 		ERR_TRY(db_reconnect_within(ctx->db, AWAY_MS));
 	}
 }
 
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
-	const struct llm_answer *answer, bool keep)
+	const struct llm_answer *answer, bool keep, int64_t call_id)
 {
 	FAULT_POINT("llm.received");
-	err_t e = store_surely(ctx, llm, c, answer, keep);
+	err_t e = store_surely(ctx, llm, c, answer, keep, call_id);
 	if (e)
 		return why(ctx, e);
 	FAULT_POINT("llm.stored");

@@ -44,9 +44,10 @@ err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conver
 /** Forgets what was said beyond count messages: its transaction was rolled back. */
 void conversation_unsay(struct conversation *c, size_t count);
 
-/** Stores an answer with its usage and adds it to the run's totals, in one transaction. */
+/** Stores an answer with its usage, adds it to the run's totals and settles its call
+ * (worker/budget.h), in one transaction. */
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
-	const struct llm_answer *answer, bool keep);
+	const struct llm_answer *answer, bool keep, int64_t call_id);
 
 /** Notes the work tree after the last answer's tools. */
 err_t conversation_tree(struct run_ctx *ctx, const struct conversation *c, const char *tree);

@@ -1,6 +1,7 @@
 /*
- * What a run may use up: turns, time, money; a notice before each, and a last one. Pure functions over figures; who reads and stores the
- * figures is the caller's affair.
+ * What a run may use up: turns and time, with a notice before each limit, and a last one; the same
+ * for money, whose limit worker/budget.c keeps. Pure functions over figures; who reads and stores
+ * the figures is the caller's affair.
  */
 #ifndef AIRUNNER_LIMITS_H
 #define AIRUNNER_LIMITS_H
@@ -42,5 +43,8 @@ err_t limits_check(const struct limits *limits, const struct spent *spent, int64
  */
 bool limits_notice(const struct limits *limits, const struct spent *before,
 	const struct spent *after, json_t *data);
+
+/** Did spending pass the line of the notice (0: there is none)? In micro-dollars. */
+bool limits_money_notice(const struct limits *limits, int64_t before, int64_t after);
 
 #endif

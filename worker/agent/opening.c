@@ -47,8 +47,7 @@ err_t agent_say(struct agent *a, const struct speech *speech)
 			json_object_set(agent_notes(a), "recorded_tree", recorded);
 		else
 			json_object_del(agent_notes(a), "recorded_tree");
-		t.error = conversation_say(
-			a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
+		t.error = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
 		if (!t.error)
 			t.error = agent_store_change(a);
 		if (!t.error)
@@ -85,8 +84,9 @@ static err_t open_conversation(struct agent *a)
 	err_t e = conv ? conversation_load(a->ctx, &a->llm, (int)conv, &prefix, &a->conv)
 		       : err_new(ERR_NOT_FOUND, "a new attempt");
 	if (!e)
-		a->cache = (struct cache_watch){
-			.prompt = a->conv.last_prompt, .asked_ms = a->conv.last_ms};
+		a->cache = (struct cache_watch){.prompt = a->conv.last_prompt,
+			.asked_ms = a->conv.last_ms,
+			.told = (unsigned)run_state_i64(a->ctx, "edit.cache_told")};
 	if (err_code(e) != ERR_NOT_FOUND)
 		return e;
 	if (conv) {
@@ -110,6 +110,13 @@ void agent_note_said(struct agent *a, const struct conversation *conv, const cha
 	json_object_set_new(edit, "ended", json_false());
 }
 
+void agent_begin_round(struct agent *a)
+{
+	a->watch = (struct watch){0};
+	a->asked_to_verify = false;
+	memcpy(a->verified_tree, a->start_tree, sizeof a->verified_tree);
+}
+
 /* The round's text, after results for calls that the last round left open. */
 static err_t say_text(struct agent *a, const char *text)
 {
@@ -119,9 +126,7 @@ static err_t say_text(struct agent *a, const char *text)
 	for (size_t i = 0; i < open.count; i++)
 		speech_add(&speech, open.items[i].id, AGENT_NOT_RUN, true);
 	speech_add(&speech, NULL, text, false);
-	a->watch = (struct watch){0};
-	a->asked_to_verify = false;
-	memcpy(a->verified_tree, a->start_tree, sizeof a->verified_tree);
+	agent_begin_round(a);
 	agent_note_said(a, &a->conv, a->llm.profile.model);
 	ERR_TRY(agent_say(a, &speech));
 	FAULT_POINT("conversation.said");
@@ -177,6 +182,24 @@ err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_l
 	return NULL;
 }
 
+err_t agent_tell_cost_unknown(struct agent *a)
+{
+	const struct profile *p = &a->llm.profile;
+	json_t *edit = agent_notes(a), *told = json_object_get(edit, "cost_unknown");
+	if (json_object_get(told, p->model))
+		return NULL;
+	if (!told)
+		json_object_set_new(edit, "cost_unknown", told = json_object());
+	json_object_set_new(told, p->model, json_true());
+	ERR_TRY(journal_event(a->ctx, EVENT_INFO, json_pack("{s:s}", "model", p->model),
+		p->price_count ? "The provider does not tell the tokens of %s: its calls are counted "
+				 "as estimates, at the most they may cost"
+			       : "The price of %s is not known (models.json): its cost is not counted, "
+				 "its tokens are (AIRUNNER_MAX_RUN_TOKENS)",
+		p->model));
+	return agent_store_notes(a);
+}
+
 /* The conversation's model, while the settings still know it; at first the one that edits. */
 static const char *model_of(struct agent *a)
 {
@@ -195,11 +218,6 @@ err_t agent_open(struct agent *a, const char *text)
 	const char *effort = run_state_str(a->ctx, "edit.effort");
 	if (effort) /* raised when the model did not get on */
 		snprintf(a->llm.profile.effort, sizeof a->llm.profile.effort, "%s", effort);
-	if (!a->llm.profile.price_count && a->ctx->heal_round == 0)
-		ERR_TRY(journal_event(a->ctx, EVENT_INFO, NULL,
-			"The price of %s is not known (models.json): its cost is not counted, and "
-			"the limit in dollars does not hold.",
-			a->llm.profile.model));
 	a->limits = limits_from(set);
 	ERR_TRY(conversation_spent(a->ctx, &a->spent));
 	const char *top = work_tree_path(a->ctx->tree);
@@ -213,6 +231,10 @@ err_t agent_open(struct agent *a, const char *text)
 		snprintf(a->start_tree, sizeof a->start_tree, "%s", start);
 	agent_read_watch(a);
 	ERR_TRY(agent_open_outputs(a));
+	bool switched = false;
 	ERR_TRY(open_conversation(a));
-	return is_said(a) ? go_on(a) : say_text(a, text);
+	if (is_said(a))
+		return go_on(a);
+	ERR_TRY(agent_third_round(a, &switched));
+	return switched ? NULL : say_text(a, text);
 }

@@ -115,8 +115,10 @@ static err_t make_text(struct agent *a, const struct agent_switch *to, struct bu
 		task = a->text;
 	if (!findings && a->ctx->heal_round > 0)
 		findings = a->text;
-	autofree char *why = xasprintf("%s%s%s", reasons[to->reason].why, to->detail ? " " : "",
-		to->detail ? to->detail : "");
+	/* Why a provider is away is nobody's business but ours. */
+	const char *detail = to->reason == SWITCH_AWAY ? NULL : to->detail;
+	autofree char *why = xasprintf(
+		"%s%s%s", reasons[to->reason].why, detail ? " " : "", detail ? detail : "");
 	json_auto_t *data =
 		json_pack("{s:o, s:o}", "task", text_json(task ? task : ""), "why", text_json(why));
 	if (findings && *findings)
@@ -175,17 +177,18 @@ static err_t store_switch(struct agent *a, const struct agent_switch *to, const 
 static err_t commit_switch(struct agent *a, const struct agent_switch *to, const struct llm *llm,
 	const char *text, struct conversation *ret)
 {
+	json_auto_t *before = json_deep_copy(agent_notes(a));
+	struct db_try t = {0};
 	FAULT_POINT("conversation.switching");
-	ERR_TRY(db_begin(a->ctx->db));
-	err_t e = store_switch(a, to, llm, text, ret);
-	if (!e)
-		e = db_commit(a->ctx->db);
-	else
-		db_rollback(a->ctx->db);
-	if (e)
+	while (db_try(a->ctx->db, &t)) { /* a try that was rolled back noted nothing */
+		conversation_release(ret);
+		run_state_set(a->ctx, "edit", json_deep_copy(before));
+		t.error = store_switch(a, to, llm, text, ret);
+	}
+	if (t.error)
 		conversation_release(ret);
 	FAULT_POINT("conversation.switched");
-	return e;
+	return t.error;
 }
 
 err_t agent_switch(struct agent *a, const struct agent_switch *to)

@@ -47,6 +47,14 @@ static err_t check_existing(struct store *store, const char *ref, const git_oid 
 	return is_same ? NULL : err_new(ERR_CONFLICT, "%s exists and is another commit's", ref);
 }
 
+err_t store_untag(struct store *store, const char *name)
+{
+	AUTO(store_unlock) int lock = -1;
+	ERR_TRY(store_lock(store, &lock));
+	int rc = git_tag_delete(store->repo, name);
+	return rc < 0 && rc != GIT_ENOTFOUND ? store_error(rc, "remove tag %s", name) : NULL;
+}
+
 err_t store_tag(struct store *store, const char *name, const char *target, const char *message,
 	const struct git_identity *who)
 {

@@ -51,7 +51,7 @@ static err_t check_expected(const struct push_ref *ref, const git_oid *there)
 		return err_new(ERR_PUSH_REFUSED,
 			"%s is gone at the remote since this run began: retry the run",
 			ref->remote_ref);
-	return err_new(ERR_PUSH_REFUSED,
+	return err_new(ERR_CONFLICT,
 		"%s was moved to %.10s at the remote since this run began: retry the run",
 		ref->remote_ref, now);
 }
@@ -82,7 +82,7 @@ static err_t upload(struct remote *remote, const char *local, const char *remote
 	git_strarray specs = {.strings = &spec, .count = 1};
 	int rc = git_remote_upload(remote->handle, &specs, &options);
 	if (rc == GIT_ENONFASTFORWARD)
-		return err_new(ERR_PUSH_REFUSED,
+		return err_new(ERR_CONFLICT,
 			"%s has commits at the remote that this work was not made on: retry the "
 			"run",
 			remote_ref);
@@ -130,9 +130,10 @@ static err_t look(
 	return advertised(remote, ref->remote_ref, ret_there);
 }
 
-/* The server may still have been at work on a try whose connection was lost: then it refuses the
- * next one because the ref is there already, or is being made. */
-static bool arrived_after_all(struct store *store, const struct push_ref *ref)
+/* Servers refuse in many words, also a ref that is there already or is just being made, by a try of
+ * ours whose connection was lost: what the ref is now tells. */
+static err_t after_refusal(
+	struct store *store, const struct push_ref *ref, const struct err *refused)
 {
 	for (int n = 0; n < LOOKS; n++) {
 		AUTO(remote_close) struct remote remote = {.store = store};
@@ -142,10 +143,13 @@ static bool arrived_after_all(struct store *store, const struct push_ref *ref)
 			    : NULL;
 		if (!e)
 			e = look(&remote, ref, &id, &there);
-		if (e || git_oid_equal(&there, &id))
-			return !e;
+		if (e)
+			break;
+		if (git_oid_equal(&there, &id))
+			return NULL;
+		ERR_TRY(check_expected(ref, &there));
 	}
-	return false;
+	return err_new(refused->code, "%s", refused->text);
 }
 
 static err_t push_one(struct store *store, const struct push_ref *ref)
@@ -173,8 +177,7 @@ err_t store_push(struct store *store, const struct push_ref *refs, size_t count)
 		if (err_code(e) != ERR_PUSH_REFUSED)
 			continue;
 		struct err refused = *e; /* looking may make other errors */
-		e = arrived_after_all(store, &refs[i]) ? NULL
-						       : err_new(refused.code, "%s", refused.text);
+		e = after_refusal(store, &refs[i], &refused);
 	}
 	return e;
 }

@@ -100,6 +100,19 @@ err_t store_commit(struct store *store, const char *tree, const char *parent, co
 err_t store_tag(struct store *store, const char *name, const char *target, const char *message,
 	const struct git_identity *who);
 
+/** Removes a tag of the store; one that is not there is as good. */
+err_t store_untag(struct store *store, const char *name);
+
+/**
+ * Merges two commits in memory. @param conflicts  gets the paths in conflict, "a, b"; empty:
+ * ret_tree is the merged tree
+ */
+err_t store_merge(struct store *store, const char *ours, const char *theirs,
+	char ret_tree[OID_HEX + 1], struct buf *conflicts);
+
+/** Is commit head itself, or one of its ancestors? */
+err_t store_contains(struct store *store, const char *head, const char *commit, bool *ret_contains);
+
 /** What is pushed: source is a commit id or a full ref of the store; expected is the remote's id
  * before ("" : must not exist; NULL: any that fast-forwards). */
 struct push_ref {
@@ -112,7 +125,8 @@ struct push_ref {
  * Pushes refs in order, each over an anonymous remote of its own (no configuration can redirect
  * it), and checks every ref's answer. A ref that the remote has at the wanted id already counts as
  * pushed.
- * @return ERR_PUSH_REFUSED with the server's words (hook, protected branch, moved branch),
+ * @return ERR_CONFLICT when the remote has moved the ref; ERR_PUSH_REFUSED with the server's words
+ * (hook, protected branch), or when the ref is gone;
  * ERR_UNAUTHORIZED after one retry, ERR_NETWORK, ERR_TIMEOUT
  */
 err_t store_push(struct store *store, const struct push_ref *refs, size_t count);

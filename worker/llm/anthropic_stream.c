@@ -117,7 +117,7 @@ static err_t on_start(struct anthropic_stream *s, const json_t *event)
 		return err_new(ERR_OUTSIDE, "a message that begins twice");
 	read_usage(s, json_object_get(json_object_get(event, "message"), "usage"));
 	s->begun = true;
-	return s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BEGIN});
+	return s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BEGIN, .usage = s->usage});
 }
 
 static err_t on_block_start(struct anthropic_stream *s, const json_t *event)
@@ -213,11 +213,7 @@ static const struct {
 static err_t take_event(struct anthropic_stream *s)
 {
 	json_error_t error;
-	const struct buf *data = &s->sse.data;
-	json_auto_t *event = json_loadb(data->data, data->len, JSON_ALLOW_NUL, &error);
-	if (!event) /* an integer beyond 64 bits is no reason to give up */
-		event = json_loadb(
-			data->data, data->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+	json_auto_t *event = raw_parse((struct raw){s->sse.data.data, s->sse.data.len}, &error);
 	const char *type = str(event, "type");
 	if (!event)
 		return err_new(ERR_OUTSIDE, "an event that is not JSON: %s", error.text);

@@ -7,18 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/log.h"
 #include "lib/mem.h"
 #include "worker/llm/anthropic.h"
 #include "worker/llm/openai.h"
+#include "worker/llm/raw.h"
+#include "worker/rate.h"
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
+#define CONTEXT_FULL "context_exceeded" /* our own stop_name, for any provider */
 
 static const struct llm_provider *const providers[] = {
-	&anthropic_provider, &openai_responses_provider};
+	&anthropic_provider, &openai_responses_provider, &openai_chat_provider};
 
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm)
 {
@@ -54,9 +56,8 @@ void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, co
 	calls->items = xrealloc(calls->items, (calls->count + 1) * sizeof *calls->items);
 	struct llm_call *call = &calls->items[calls->count++];
 	*call = (struct llm_call){.id = xstrdup(id), .name = xstrdup(name), .raw = xstrdup(raw)};
-	json_t *input = json_loads(raw, JSON_ALLOW_NUL, NULL);
-	if (!input) /* an integer beyond 64 bits is no reason to refuse a call */
-		input = json_loads(raw, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	json_error_t error;
+	json_t *input = raw_parse((struct raw){raw, strlen(raw)}, &error);
 	if (json_is_object(input))
 		call->input = input;
 	else
@@ -96,7 +97,8 @@ void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_
 
 enum llm_stop llm_stop_of(const struct llm *llm, const char *stop_name)
 {
-	return llm->provider->stop_of(stop_name);
+	return strcmp(stop_name, CONTEXT_FULL) == 0 ? LLM_STOP_CONTEXT
+						    : llm->provider->stop_of(stop_name);
 }
 
 err_t llm_read_message(const struct llm *llm, const char *data, size_t len,
@@ -142,6 +144,8 @@ static err_t on_event(void *arg, const struct llm_event *event)
 	switch (event->type) {
 	case LLM_EVENT_BEGIN:
 		answer_begin(a);
+		a->begun = true;
+		a->usage = event->usage;
 		break;
 	case LLM_EVENT_BLOCK:
 		add_block(c, event);
@@ -162,6 +166,52 @@ static err_t on_event(void *arg, const struct llm_event *event)
 
 /* ---- asking ---- */
 
+#define BODY_EXTRA 256 /* marks and what follows the messages */
+
+void llm_request_bytes(const struct llm_request *request, int64_t *ret_kept, int64_t *ret_rest)
+{
+	size_t kept = request->prefix_len, rest = BODY_EXTRA;
+	for (size_t i = 0; i < request->count; i++)
+		*(i ? &rest : &kept) += request->messages[i].len + 1;
+	*ret_kept = (int64_t)kept;
+	*ret_rest = (int64_t)rest;
+}
+
+/* Not billed: what never left, and what the service itself refused. Behind a gateway's 502 or 504
+ * the model may have answered. */
+static bool may_be_billed(const struct http_response *res)
+{
+	return res->status == 0 ? res->sent
+				: res->status == 200 || res->status == 502 || res->status == 504;
+}
+
+static err_t tell_failure(const struct llm_request *request, const struct http_response *res,
+	const struct llm_answer *answer, bool again)
+{
+	if (!request->failed)
+		return NULL;
+	const struct llm_failure failure = {.is_billed = may_be_billed(res),
+		.usage = answer->begun ? &answer->usage : NULL,
+		.again = again};
+	return request->failed(request->failed_arg, &failure);
+}
+
+/* One line a call with AIRUNNER_TRACE=llm. */
+static void trace_answer(const struct llm *llm, const struct llm_answer *a, int64_t waited_ms)
+{
+	const struct llm_usage *u = &a->usage;
+	char cost[40] = "cost unknown";
+	if (a->cost_known)
+		snprintf(cost, sizeof cost, "%.6f USD", (double)a->cost_usd_micro / 1e6);
+	log_trace("llm",
+		"%s: %lld fresh, %lld written (5m), %lld written (1h), %lld read, %lld output "
+		"(%lld thinking) tokens, %s, %s, %lld ms, waited %lld ms, %d tries, %s",
+		llm->profile.model, (long long)u->fresh, (long long)u->written_5m,
+		(long long)u->written_1h, (long long)u->read, (long long)u->output,
+		(long long)u->thinking, cost, a->stop_name, (long long)a->latency_ms,
+		(long long)waited_ms, a->tries, *a->request_id ? a->request_id : "no request id");
+}
+
 static void finish_answer(
 	const struct llm *llm, const struct http_response *res, int tries, struct llm_answer *a)
 {
@@ -172,18 +222,9 @@ static void finish_answer(
 	a->latency_ms = res->ms;
 	a->tries = tries;
 	char day[11];
-	time_t now = time(NULL);
-	struct tm tm;
-	strftime(day, sizeof day, "%Y-%m-%d", gmtime_r(&now, &tm));
+	profile_today(day);
 	a->cost_known = a->usage.is_known &&
 			profile_cost(&llm->profile, &a->usage, day, &a->cost_usd_micro);
-	log_trace("llm",
-		"%s: %lld fresh, %lld written (5m), %lld written (1h), %lld read, %lld output "
-		"(%lld thinking) tokens, %s, %lld ms, %s",
-		llm->profile.model, (long long)a->usage.fresh, (long long)a->usage.written_5m,
-		(long long)a->usage.written_1h, (long long)a->usage.read,
-		(long long)a->usage.output, (long long)a->usage.thinking, a->stop_name,
-		(long long)a->latency_ms, *a->request_id ? a->request_id : "no request id");
 }
 
 static err_t one_try(const struct llm *llm, const struct llm_request *request,
@@ -191,13 +232,22 @@ static err_t one_try(const struct llm *llm, const struct llm_request *request,
 {
 	struct collector c = {llm, answer};
 	answer_begin(answer);
-	return llm->provider->stream(llm, request, on_event, &c, res, ret_can_retry);
+	err_t e = llm->provider->stream(llm, request, on_event, &c, res, ret_can_retry);
+	if (err_code(e) != ERR_CONTEXT)
+		return e;
+	answer_begin(answer);
+	answer->stop = LLM_STOP_CONTEXT;
+	answer->usage.is_known = true; /* what was not begun costs nothing */
+	snprintf(answer->stop_name, sizeof answer->stop_name, "%s", CONTEXT_FULL);
+	snprintf(answer->detail, sizeof answer->detail, "%s", err_text(e));
+	return NULL;
 }
 
 err_t llm_ask(
 	const struct llm *llm, const struct llm_request *request, struct llm_answer *ret_answer)
 {
 	*ret_answer = (struct llm_answer){.message = BUF(MAX_MESSAGE), .text = BUF(MAX_TEXT)};
+	int64_t waited_ms = 0;
 	for (int n = 0;; n++) {
 		AUTO(http_response_release) struct http_response res = {.body = BUF(0)};
 		res.headers = BUF(0);
@@ -205,13 +255,21 @@ err_t llm_ask(
 		err_t e = one_try(llm, request, &res, ret_answer, &can_retry);
 		if (!e) {
 			finish_answer(llm, &res, n + 1, ret_answer);
+			trace_answer(llm, ret_answer, waited_ms);
 			return NULL;
 		}
-		answer_begin(ret_answer); /* nothing of a failed call is used */
 		int64_t wait_ms = http_retry_wait_ms(llm->set, res.status ? &res : NULL, n);
-		if (!can_retry || n == HTTP_RETRIES || wait_ms < 0)
+		bool again = can_retry && n < HTTP_RETRIES && wait_ms >= 0;
+		struct err cause = *e; /* what is told to others makes errors of its own */
+		if (cause.code == ERR_SPENT)
+			rate_note_spent(llm->set, llm->at.service, cause.text);
+		err_t told = tell_failure(request, &res, ret_answer, again);
+		answer_begin(ret_answer); /* nothing of a failed call is used */
+		e = told ? told : err_new(cause.code, "%s", cause.text);
+		if (told || !again)
 			return e;
 		log_warning("%s; asked again in %lld ms", err_text(e), (long long)wait_ms);
 		ERR_TRY(http_wait(wait_ms, request->alive, request->alive_arg));
+		waited_ms += wait_ms;
 	}
 }

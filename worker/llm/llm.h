@@ -73,20 +73,33 @@ struct llm_event {
 	enum llm_stop stop;                           /* end */
 	const char *stop_name;                        /* end: the provider's word */
 	const char *detail;                           /* end: words about a refusal, or NULL */
-	struct llm_usage usage;                       /* end */
+	struct llm_usage usage;                       /* end; begin: as far as known */
 };
 typedef err_t (*llm_event_fn)(void *arg, const struct llm_event *event);
+
+/** A try that brought no answer. */
+struct llm_failure {
+	bool is_billed;                /* it may have been: the request was sent, and not refused */
+	const struct llm_usage *usage; /* what its stream had begun with; NULL: nothing is known */
+	bool again;                    /* another try follows */
+};
 
 struct llm_request {
 	const char *prefix; /* of llm_prefix() */
 	size_t prefix_len;
 	const struct llm_message *messages;
 	size_t count;
-	int64_t max_output; /* 0: LLM_MAX_OUTPUT or what the model takes */
+	int64_t max_output; /* 0: LLM_MAX_OUTPUT or what the model takes; read before each try */
 	http_alive_fn alive;
 	void *alive_arg;
+	err_t (*failed)(void *arg, const struct llm_failure *failure); /* may be NULL; an error ends
+									  the asking */
+	void *failed_arg;
 };
 #define LLM_MAX_OUTPUT 32000
+
+/** Bytes of the body, rounded up: kept are those before the marks that last an hour. */
+void llm_request_bytes(const struct llm_request *request, int64_t *ret_kept, int64_t *ret_rest);
 
 struct llm {
 	const struct settings *set;
@@ -117,6 +130,7 @@ struct llm_provider {
 };
 
 struct llm_answer {
+	bool begun;         /* the stream has begun, usage holds what it began with */
 	struct buf message; /* to be stored and sent back; empty when nothing is to be kept */
 	int blocks;
 	struct llm_calls calls;
@@ -146,8 +160,8 @@ bool llm_is_usable(const struct llm *llm);
 err_t llm_prefix(const struct llm *llm, const char *system, const struct llm_tool *tools,
 	size_t count, struct buf *out);
 
-/** @param is_first  the conversation's first message (issue and repository): kept in the cache
- * longest */
+/** @param is_first  the conversation's first message (issue and repository): a prefix that stays in
+ * the cache */
 void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_t count,
 	bool is_first, struct buf *out);
 
@@ -163,8 +177,9 @@ err_t llm_read_message(const struct llm *llm, const char *data, size_t len,
  * Asks the model, with the retry policy of worker/http.h (also for errors inside a stream and for
  * streams cut before their end; nothing of those is used).
  * @param ret_answer  to be released in every case
- * @return ERR_LIMIT when the conversation no longer fits, ERR_OUTSIDE…, ERR_NETWORK, ERR_TIMEOUT,
- * ERR_RATE, ERR_UNAUTHORIZED, what alive returned
+ * A conversation that the service says is too long has an empty answer with LLM_STOP_CONTEXT.
+ * @return ERR_OUTSIDE…, ERR_NETWORK, ERR_TIMEOUT, ERR_RATE, ERR_SPENT, ERR_UNAUTHORIZED, what alive
+ * returned
  */
 err_t llm_ask(
 	const struct llm *llm, const struct llm_request *request, struct llm_answer *ret_answer);

@@ -91,14 +91,14 @@ static const struct {
 	const char *words; /* of the message; NULL: any */
 	enum err_code means;
 } meanings[] = {
-	{"context_length_exceeded", NULL, ERR_LIMIT},
-	{"string_above_max_length", NULL, ERR_LIMIT},
-	{"exceed_context_size_error", NULL, ERR_LIMIT}, /* llama.cpp */
-	{NULL, "maximum context length", ERR_LIMIT},    /* vLLM, LiteLLM */
-	{NULL, "context window", ERR_LIMIT},
-	{NULL, "available context size", ERR_LIMIT}, /* llama.cpp */
-	{NULL, "input length exceeds", ERR_LIMIT},   /* Ollama */
-	{NULL, "prompt is too long", ERR_LIMIT},
+	{"context_length_exceeded", NULL, ERR_CONTEXT},
+	{"string_above_max_length", NULL, ERR_CONTEXT},
+	{"exceed_context_size_error", NULL, ERR_CONTEXT}, /* llama.cpp */
+	{NULL, "maximum context length", ERR_CONTEXT},    /* vLLM, LiteLLM */
+	{NULL, "context window", ERR_CONTEXT},
+	{NULL, "available context size", ERR_CONTEXT}, /* llama.cpp */
+	{NULL, "input length exceeds", ERR_CONTEXT},   /* Ollama */
+	{NULL, "prompt is too long", ERR_CONTEXT},
 	{"insufficient_quota", NULL, ERR_SPENT},
 	{"credit_balance_exhausted", NULL, ERR_SPENT},
 	{"billing_hard_limit_reached", NULL, ERR_SPENT},
@@ -143,23 +143,9 @@ static enum err_code meaning(const json_t *error, const char *message)
 static err_t say(enum err_code code, const char *message)
 {
 	return err_new(code, "%s%.300s",
-		code == ERR_LIMIT   ? "the conversation no longer fits the model: "
+		code == ERR_CONTEXT ? "the conversation no longer fits the model: "
 		: code == ERR_SPENT ? "openai refuses until its quota is raised: "
 				    : "",
-		message ? message : "no words");
-}
-
-/* Unknown codes of a stream may pass: the request was good enough to be begun. */
-err_t openai_error(const json_t *error)
-{
-	const char *code = openai_str(error, "code"), *message = openai_str(error, "message");
-	enum err_code means = meaning(error, message);
-	if (means == ERR_LIMIT || means == ERR_SPENT)
-		return say(means, message);
-	const char *type = openai_str(error, "type");
-	bool is_final = type && strcmp(type, "invalid_request_error") == 0;
-	return err_new(means == ERR_NONE && is_final ? ERR_OUTSIDE_FINAL : ERR_OUTSIDE,
-		"%s in the stream: %.300s", code ? code : "an error",
 		message ? message : "no words");
 }
 
@@ -176,16 +162,30 @@ static const char *words_of(const json_t *body)
 	return message ? message : openai_str(body, "error");
 }
 
+/* Unknown codes of a stream may pass: the request was good enough to be begun. */
+err_t openai_error(const json_t *error)
+{
+	const char *code = openai_str(error, "code"), *message = words_of(error);
+	enum err_code means = meaning(error, message);
+	if (means == ERR_CONTEXT || means == ERR_SPENT)
+		return say(means, message);
+	const char *type = openai_str(error, "type");
+	bool is_final = type && strcmp(type, "invalid_request_error") == 0;
+	return err_new(means == ERR_NONE && is_final ? ERR_OUTSIDE_FINAL : ERR_OUTSIDE,
+		"%s in the stream: %.300s", code ? code : "an error",
+		message ? message : "no words");
+}
+
 err_t openai_status_error(const struct http_request *request, const struct http_response *response,
 	bool *ret_can_retry)
 {
 	json_auto_t *body = json_loadb(response->body.data, response->body.len, 0, NULL);
 	const char *message = words_of(body);
-	enum err_code means = response->status == 413   ? ERR_LIMIT
+	enum err_code means = response->status == 413   ? ERR_CONTEXT
 			      : response->status == 402 ? ERR_SPENT
 							: meaning(error_of(body), message);
 	*ret_can_retry = http_answer_retries(response);
-	if (means != ERR_LIMIT && means != ERR_SPENT)
+	if (means != ERR_CONTEXT && means != ERR_SPENT)
 		return http_status_error(request, response, message);
 	*ret_can_retry = false;
 	return say(means, message);

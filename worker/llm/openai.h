@@ -9,6 +9,7 @@
 #include "worker/llm/call.h"
 
 extern const struct llm_provider openai_responses_provider;
+extern const struct llm_provider openai_chat_provider;
 
 /* ---- openai.c: what both share ---- */
 
@@ -29,8 +30,9 @@ int64_t openai_max_output(const struct llm *llm, const struct llm_request *reque
 bool openai_is_refusal(const char *code);
 
 /**
- * The error of an "error" object {code, type, message} that came inside a stream.
- * @return ERR_OUTSIDE when it may pass, else ERR_LIMIT (the conversation no longer fits),
+ * The error of an "error" object {code, type, message}, or of what holds one, that came inside a
+ * stream.
+ * @return ERR_OUTSIDE when it may pass, else ERR_CONTEXT (the conversation no longer fits),
  * ERR_SPENT, ERR_OUTSIDE_FINAL
  */
 err_t openai_error(const json_t *error);
@@ -58,5 +60,15 @@ void responses_stream_freep(struct responses_stream **stream);
 err_t responses_stream_feed(struct responses_stream *stream, const char *data, size_t len);
 bool responses_stream_complete(const struct responses_stream *stream);
 enum llm_stop responses_stop_of(const char *stop_name);
+
+/* ---- openai_chat_stream.c ---- */
+
+struct chat_stream;
+struct chat_stream *chat_stream_new(llm_event_fn fn, void *arg);
+void chat_stream_free(struct chat_stream *stream);
+void chat_stream_freep(struct chat_stream **stream);
+err_t chat_stream_feed(struct chat_stream *stream, const char *data, size_t len);
+bool chat_stream_complete(const struct chat_stream *stream); /* [DONE] was seen */
+enum llm_stop chat_stop_of(const char *stop_name);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "lib/mem.h"
 #include "worker/llm/openai.h"
+#include "worker/llm/raw.h"
 #include "worker/sse.h"
 
 #define MAX_EVENT (8u << 20)
@@ -73,20 +74,24 @@ static void read_content(struct responses_stream *s, const json_t *item, struct 
 	}
 }
 
-static err_t give_item(struct responses_stream *s, const json_t *item)
+/* raw: the item in its own bytes, sent back as they are. */
+static err_t give_item(struct responses_stream *s, const json_t *item, struct raw raw)
 {
 	AUTO(buf_release) struct buf text = BUF(MAX_EVENT);
 	const char *type = openai_str(item, "type");
-	autofree char *json = json_dumps(item, JSON_COMPACT);
-	if (!json_is_object(item) || !type || !json)
+	if (!json_is_object(item) || !type)
 		return err_new(ERR_OUTSIDE, "an item of the answer is no object with a type");
+	autofree char *json = xstrndup(raw.data, raw.len);
 	struct llm_event event = {.type = LLM_EVENT_BLOCK, .json = json};
 	if (is(type, "message")) {
 		read_content(s, item, &text);
 		event.text = text.len ? text.data : NULL;
 	}
 	if (is(type, "function_call")) {
-		const char *arguments = openai_str(item, "arguments");
+		const json_t *given = json_object_get(item, "arguments");
+		const char *arguments = json_string_value(given);
+		if (arguments && strlen(arguments) < json_string_length(given))
+			arguments = "null"; /* a NUL would hide what comes after it */
 		event.tool_id = openai_str(item, "call_id");
 		event.tool_name = openai_str(item, "name");
 		event.tool_input = arguments && *arguments ? arguments : "{}";
@@ -109,10 +114,18 @@ static err_t on_begin(struct responses_stream *s, const json_t *event)
 	return s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BEGIN});
 }
 
+/* The event in its own bytes. */
+static struct raw whole(const struct responses_stream *s)
+{
+	return (struct raw){s->sse.data.data, s->sse.data.len};
+}
+
 static err_t on_item(struct responses_stream *s, const json_t *event)
 {
+	struct raw raw = {0};
 	ERR_TRY(on_begin(s, event));
-	return give_item(s, json_object_get(event, "item"));
+	raw_member(whole(s), "item", &raw);
+	return give_item(s, json_object_get(event, "item"), raw);
 }
 
 /* Why an answer ended, by our own words: what is stored must say it again. */
@@ -154,10 +167,15 @@ static err_t give_missed(struct responses_stream *s, const json_t *response)
 {
 	size_t i;
 	json_t *item;
+	struct raw raw = {0}, list = {0}, inner = {0};
 	if (s->items > 0)
 		return NULL;
-	json_array_foreach (json_object_get(response, "output"), i, item)
-		ERR_TRY(give_item(s, item));
+	if (raw_member(whole(s), "response", &inner))
+		raw_member(inner, "output", &list);
+	json_array_foreach (json_object_get(response, "output"), i, item) {
+		raw_item(list, i, &raw);
+		ERR_TRY(give_item(s, item, raw));
+	}
 	return NULL;
 }
 
@@ -221,7 +239,7 @@ static err_t take_event(struct responses_stream *s)
 	json_error_t error;
 	if (strcmp(s->sse.data.data, "[DONE]") == 0) /* some servers; the end was said before */
 		return NULL;
-	json_auto_t *event = json_loadb(s->sse.data.data, s->sse.data.len, JSON_ALLOW_NUL, &error);
+	json_auto_t *event = raw_parse(whole(s), &error);
 	const char *type = openai_str(event, "type");
 	if (!event)
 		return err_new(ERR_OUTSIDE, "an event that is not JSON: %s", error.text);

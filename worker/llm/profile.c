@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/mem.h"
 
@@ -239,4 +240,47 @@ bool profile_cost(const struct profile *profile, const struct llm_usage *usage, 
 		       (__int128)usage->read * p->cache_read;
 	*ret_usd_micro = (int64_t)((sum + 500000) / 1000000);
 	return true;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Of a prompt of n tokens, in the tier that it falls into. */
+static bool worst_of(const struct profile *profile, int64_t n, int64_t kept, const char *day,
+	int64_t *input, int64_t *output_price)
+{
+	const struct price *p = price_for(profile, n, day);
+	if (!p)
+		return false;
+	int64_t of_rest = most(most(p->input, p->cache_write_5m), p->cache_read);
+	int64_t of_kept = most(of_rest, p->cache_write_1h);
+	int64_t first = kept < n ? kept : n;
+	__int128 sum = (__int128)first * of_kept + (__int128)(n - first) * of_rest;
+	*input = most(*input, (int64_t)((sum + 999999) / 1000000));
+	*output_price = most(*output_price, p->output);
+	return true;
+}
+
+bool profile_worst(const struct profile *profile, int64_t kept, int64_t rest, const char *day,
+	int64_t *ret_input, int64_t *ret_output_price)
+{
+	int64_t input = 0, output_price = 0;
+	if (!worst_of(profile, kept + rest, kept, day, &input, &output_price))
+		return false;
+	for (size_t i = 0; i < profile->price_count; i++) /* smaller prompts may cost more */
+		if (profile->prices[i].up_to_tokens < kept + rest)
+			worst_of(profile, profile->prices[i].up_to_tokens, kept, day, &input,
+				&output_price);
+	*ret_input = input;
+	*ret_output_price = output_price;
+	return true;
+}
+
+void profile_today(char ret_day[11])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	strftime(ret_day, 11, "%Y-%m-%d", gmtime_r(&now, &tm));
 }

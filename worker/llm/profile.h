@@ -75,4 +75,19 @@ void profile_release(struct profile *profile);
 bool profile_cost(const struct profile *profile, const struct llm_usage *usage, const char *day,
 	int64_t *ret_usd_micro);
 
+/**
+ * The most that a call may cost, of every tier that its prompt may fall into: a token per byte,
+ * what is kept longest at the dearest of its prices, the rest at the dearest of the others.
+ * @param kept, rest       bytes of the request: those before the marks that last an hour, the
+ * others
+ * @param ret_input        micro-dollars, rounded up
+ * @param ret_output_price  micro-dollars per million tokens
+ * @return false when the model has no price that day
+ */
+bool profile_worst(const struct profile *profile, int64_t kept, int64_t rest, const char *day,
+	int64_t *ret_input, int64_t *ret_output_price);
+
+/** The day that prices are looked up by: YYYY-MM-DD, UTC. */
+void profile_today(char ret_day[11]);
+
 #endif

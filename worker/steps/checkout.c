@@ -12,6 +12,7 @@
 #include "worker/git/store.h"
 #include "worker/journal.h"
 #include "worker/pipeline.h"
+#include "worker/steps/kept.h"
 #include "worker/steps/reopen.h"
 
 struct start {
@@ -58,7 +59,10 @@ static err_t open_base(struct run_ctx *ctx, struct store *store)
 	if (!base)
 		return err_new(ERR_NOT_FOUND, "the journal names no base commit");
 	const char *commit = run_state_str(ctx, "commit.commit"); /* may have been pushed */
+	const char *kept = kept_head(ctx);
 	err_t e = store_commit_tree(store, base, tree);
+	if (!e && kept)
+		e = store_commit_tree(store, kept, tree);
 	if (!e && commit)
 		e = store_commit_tree(store, commit, tree);
 	if (err_code(e) == ERR_NOT_FOUND)

@@ -13,6 +13,7 @@
 #include "worker/pipeline.h"
 #include "worker/resume.h"
 #include "worker/steps/identity.h"
+#include "worker/steps/kept.h"
 
 #define DIFF_MAX ((size_t)8 << 20)
 #define SUBJECT_MAX 200
@@ -81,7 +82,8 @@ static char *make_message(const struct run_ctx *ctx)
 err_t step_commit(struct run_ctx *ctx, enum step_next *ret_next)
 {
 	(void)ret_next;
-	const char *parent = run_state_str(ctx, "checkout.base_commit");
+	const char *kept = kept_head(ctx);
+	const char *parent = kept ? kept : run_state_str(ctx, "checkout.base_commit");
 	const char *base = run_state_str(ctx, "checkout.base_tree");
 	const char *tree = NULL;
 	char commit[OID_HEX + 1];

@@ -10,6 +10,7 @@
 #include "worker/forge/forge.h"
 #include "worker/jira/jira.h"
 #include "worker/journal.h"
+#include "worker/outbox.h"
 #include "worker/pipeline.h"
 #include "worker/steps/fetch_move.h"
 #include "worker/steps/fetch_priority.h"
@@ -88,6 +89,7 @@ err_t fetch_reopen(struct run_ctx *ctx)
 err_t step_fetch(struct run_ctx *ctx, enum step_next *ret_next)
 {
 	json_t *issue = NULL;
+	ERR_TRY(outbox_settled(ctx, ctx->run.issue_key));
 	ERR_TRY(jira_issue(ctx->jira, ctx->run.issue_key, &issue));
 	run_state_set(ctx, "fetch", json_pack("{s:o, s:b}", "issue", issue, "moved", 0));
 	ERR_TRY(fetch_priority(ctx, json_object_get(issue, "labels")));

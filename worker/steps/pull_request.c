@@ -18,6 +18,7 @@
 #define BODY_MAX 60000 /* GitHub takes 65,536 characters */
 #define DESCRIPTION_MAX 8000
 #define TITLE_MAX 250
+#define INCOMPLETE " (incomplete)"
 
 /* What the pull request is for: the Story of a sub-task, else the issue itself. */
 struct subject {
@@ -52,7 +53,7 @@ static char *title_of(const struct run_ctx *ctx, const struct subject *subject)
 {
 	AUTO(buf_release) struct buf title = BUF(TITLE_MAX * 4);
 	autofree char *plain = xasprintf("%s: %s%s", subject->key, subject->summary,
-		run_state_get(ctx, "salvage") ? " (incomplete)" : "");
+		run_state_get(ctx, "salvage") ? INCOMPLETE : "");
 	for (char *p = plain; *p; p++)
 		if (*p == '\n' || *p == '\r')
 			*p = ' ';
@@ -101,6 +102,14 @@ static err_t open_new(struct run_ctx *ctx, json_t **ret_result)
 	return outbox_effect(ctx, &effect, ret_result);
 }
 
+/* What was kept unfinished is finished now. Freed by the caller. */
+static char *finished_title(const struct run_ctx *ctx, const char *title)
+{
+	size_t n = strlen(title), tail = strlen(INCOMPLETE);
+	bool is_over = !run_state_get(ctx, "salvage") && text_ends(title, INCOMPLETE);
+	return xstrndup(title, is_over ? n - tail : n);
+}
+
 /* The list of the one that is there gets this issue's line; nothing is sent when it has it. */
 static err_t extend(struct run_ctx *ctx, const struct pull_request *pr, json_t **ret_result)
 {
@@ -108,14 +117,16 @@ static err_t extend(struct run_ctx *ctx, const struct pull_request *pr, json_t *
 	checklist_set(&body, pr->body, ctx->run.issue_key, issue_summary(ctx),
 		!run_state_get(ctx, "salvage"));
 	bool is_begun = false;
+	autofree char *title = finished_title(ctx, pr->title);
+	bool is_same = strcmp(body.data, pr->body) == 0 && strcmp(title, pr->title) == 0;
 	ERR_TRY(outbox_knows(ctx, "pull_request_edit", &is_begun));
-	if ((is_begun || strcmp(body.data, pr->body) != 0) && body.len <= BODY_MAX) {
+	if ((is_begun || !is_same) && body.len <= BODY_MAX) {
 		struct effect effect = {
 			.kind = EFFECT_FORGE_PULL_REQUEST_EDIT,
 			.name = "pull_request_edit",
 			.issue_key = ctx->run.issue_key,
 			.request = json_pack("{s:I, s:o, s:o}", "number", (json_int_t)pr->number,
-				"title", text_json(pr->title), "body", text_json(body.data)),
+				"title", text_json(title), "body", text_json(body.data)),
 		};
 		ERR_TRY(outbox_effect(ctx, &effect, NULL));
 	}

@@ -8,6 +8,7 @@
 #include "lib/mem.h"
 #include "lib/template.h"
 #include "lib/text.h"
+#include "worker/fault.h"
 #include "worker/journal.h"
 #include "worker/outbox.h"
 #include "worker/pipeline.h"
@@ -28,6 +29,13 @@ static const struct report success = {
 static const struct report trouble = {
 	"trouble", "trouble-status", "trouble-assign", "jira/trouble.md", S_JIRA_STATUS_BLOCKED};
 
+/* What the three came to. */
+struct told {
+	struct err refused; /* the first that Jira refused for good */
+	bool is_left;       /* Jira does not answer: the drainer sends the rest */
+	json_t *comment;    /* owned; {id} of the comment, NULL while it is not posted */
+};
+
 /* Errors after which nothing more may be written, as against Jira's own. */
 static bool ends_all(enum err_code code)
 {
@@ -36,63 +44,76 @@ static bool ends_all(enum err_code code)
 	       code == ERR_INTERNAL;
 }
 
-static err_t send(struct run_ctx *ctx, enum effect_kind kind, const char *name, json_t *request,
-	json_t **ret_result)
-{
-	struct effect effect = {.kind = kind,
-		.name = name,
-		.issue_key = ctx->run.issue_key,
-		.closing = true,
-		.request = request};
-	return outbox_effect(ctx, &effect, ret_result);
-}
-
-/* Jira's refusal becomes an event; only the first is kept for the caller. */
-static err_t note(struct run_ctx *ctx, err_t e, const char *what, struct err *first)
+/* Jira's refusal becomes an event, and the others go on; where it does not answer they wait for
+ * their turn. */
+static err_t note(
+	struct run_ctx *ctx, err_t e, const char *name, const char *what, struct told *told)
 {
 	if (!e)
 		return NULL;
 	struct err kept = *e;
 	if (ends_all(kept.code))
 		return e;
-	if (first->code == ERR_NONE)
-		*first = kept;
+	ERR_TRY(outbox_is_left(ctx, name, &told->is_left));
+	if (told->is_left)
+		return journal_event(ctx, EVENT_INFO, NULL,
+			"Jira does not answer as it should (%s): the report follows when it does",
+			kept.text);
+	if (told->refused.code == ERR_NONE)
+		told->refused = kept;
 	return journal_event(ctx, EVENT_ERROR, NULL, "%s: %s", what, kept.text);
 }
 
-static err_t tell(struct run_ctx *ctx, const struct report *report, const json_t *data,
-	struct err *ret_first, json_t **ret_comment)
+/* All three are stored before the first is sent: whatever happens now, they arrive in this order.
+ */
+static err_t tell(
+	struct run_ctx *ctx, const struct report *report, const json_t *data, struct told *ret_told)
 {
 	AUTO(buf_release) struct buf body = BUF(COMMENT_MAX);
 	ERR_TRY(template_render(ctx->set, report->template_name, data, &body));
-	const char *status = settings_str(ctx->set, report->to_status);
-	const char *person = settings_str(ctx->set, S_JIRA_HUMAN_ACCOUNT_ID);
-	err_t e = send(ctx, EFFECT_JIRA_COMMENT, report->comment_name,
-		json_pack("{s:o}", "body_markdown", text_json(body.data)), ret_comment);
-	ERR_TRY(note(ctx, e, "The comment could not be posted", ret_first));
-	if (ret_first->code == ERR_UNAUTHORIZED)
-		return NULL; /* the others would only be refused too */
-	e = send(ctx, EFFECT_JIRA_TRANSITION, report->status_name,
-		json_pack("{s:s}", "status", status), NULL);
-	ERR_TRY(note(ctx, e, "The status could not be changed", ret_first));
-	e = send(ctx, EFFECT_JIRA_ASSIGN, report->assign_name,
-		json_pack("{s:s}", "account_id", person), NULL);
-	return note(ctx, e, "The issue could not be assigned", ret_first);
+	static const char *const what[] = {"The comment could not be posted",
+		"The status could not be changed", "The issue could not be assigned"};
+	const char *key = ctx->run.issue_key;
+	struct effect effects[] = {
+		{EFFECT_JIRA_COMMENT, report->comment_name, key, true,
+			json_pack("{s:o}", "body_markdown", text_json(body.data))},
+		{EFFECT_JIRA_TRANSITION, report->status_name, key, true,
+			json_pack("{s:s}", "status", settings_str(ctx->set, report->to_status))},
+		{EFFECT_JIRA_ASSIGN, report->assign_name, key, true,
+			json_pack("{s:s}", "account_id",
+				settings_str(ctx->set, S_JIRA_HUMAN_ACCOUNT_ID))},
+	};
+	err_t e = outbox_store(ctx, effects, ARRAY_LEN(effects));
+	FAULT_POINT("report.stored");
+	for (size_t i = 0; i < ARRAY_LEN(effects); i++) {
+		json_auto_t *request = effects[i].request;
+		if (e || ret_told->is_left)
+			continue;
+		effects[i].request = json_incref(request);
+		e = outbox_effect(ctx, &effects[i], i == 0 ? &ret_told->comment : NULL);
+		e = note(ctx, e, effects[i].name, what[i], ret_told);
+	}
+	return e;
+}
+
+static void told_release(struct told *told)
+{
+	json_decref(told->comment);
 }
 
 err_t step_report(struct run_ctx *ctx, enum step_next *ret_next)
 {
 	(void)ret_next;
-	struct err first = {0};
-	json_auto_t *comment = NULL;
+	AUTO(told_release) struct told told = {0};
 	json_auto_t *data = report_data(ctx, RUN_COMPLETED);
-	ERR_TRY(tell(ctx, &success, data, &first, &comment));
-	json_t *id = json_object_get(comment, "id");
+	ERR_TRY(tell(ctx, &success, data, &told));
+	json_t *id = json_object_get(told.comment, "id");
 	run_state_set(ctx, "report",
 		json_pack("{s:s, s:O?}", "status", settings_str(ctx->set, S_JIRA_STATUS_IN_TESTING),
 			"comment_id", id));
-	return journal_event(ctx, EVENT_PROGRESS, NULL, "Reported to %s%s", ctx->run.issue_key,
-		first.code == ERR_NONE ? "" : ", in part: see the errors before");
+	return journal_event(ctx, EVENT_PROGRESS, NULL, "%s %s%s",
+		told.is_left ? "The report waits for" : "Reported to", ctx->run.issue_key,
+		told.refused.code == ERR_NONE ? "" : ", in part: see the errors before");
 }
 
 err_t report_trouble(
@@ -104,9 +125,10 @@ err_t report_trouble(
 			ctx->run.issue_key);
 	if (!route_is_ours(ctx->set, issue) || status == RUN_CANCELLED)
 		return NULL; /* not our issue, or taken from us: it is left alone */
-	struct err first = {0};
+	AUTO(told_release) struct told told = {0};
 	json_auto_t *data = report_data(ctx, status);
 	report_data_trouble(ctx, data, code, reason);
-	ERR_TRY(tell(ctx, &trouble, data, &first, NULL));
-	return first.code == ERR_NONE ? NULL : err_new(first.code, "%s", first.text);
+	ERR_TRY(tell(ctx, &trouble, data, &told));
+	const struct err *refused = &told.refused;
+	return refused->code == ERR_NONE ? NULL : err_new(refused->code, "%s", refused->text);
 }

@@ -24,6 +24,7 @@ static const struct {
 	{ERR_LIMIT, "limit"},
 	{ERR_CHECKS, "checks"},
 	{ERR_PUSH_REFUSED, "push"},
+	{ERR_MERGE, "merge"},
 	{ERR_UNAUTHORIZED, "access"},
 	{ERR_FORBIDDEN, "access"},
 	{ERR_NOT_FOUND, "access"},
@@ -35,6 +36,7 @@ static const struct {
 	{ERR_OUTSIDE, "outside"},
 	{ERR_RATE, "outside"},
 	{ERR_SPENT, "access"},
+	{ERR_CONTEXT, "limit"},
 	{ERR_OUTSIDE_FINAL, "access"},
 	{ERR_LLM_ANSWER, "model"},
 };

@@ -41,6 +41,8 @@ err_t step_tag(struct run_ctx *ctx, enum step_next *ret_next)
 	struct tm utc;
 	int64_t began_s = 0;
 	ERR_TRY(resume_step_time(ctx, &began_s));
+	if (run_state_i64(ctx, "merged.count")) /* on another base: another tag */
+		began_s = run_state_i64(ctx, "merged.time_s");
 	const time_t began = (time_t)began_s;
 	strftime(when, sizeof when, "%Y%m%d-%H%M%S", gmtime_r(&began, &utc));
 	autofree char *key = xstrdup(ctx->run.issue_key);
