@@ -117,7 +117,10 @@ err_t ending_decide(struct run_ctx *ctx, err_t cause)
 			text_json(reason), "category", text_json(category_of(ctx, code)), "tree",
 			tree));
 	ERR_TRY(step_begin(ctx, &end, &id));
-	return step_end(ctx, id, "ok");
+	FAULT_POINT("end.begun");
+	ERR_TRY(step_end(ctx, id, "ok"));
+	FAULT_POINT("end.decided");
+	return NULL;
 }
 
 err_t ending_decided(const struct run_ctx *ctx)
@@ -152,7 +155,7 @@ static int64_t wait_s_of(const struct run_ctx *ctx, int64_t times)
 
 static err_t note_wait(struct run_ctx *ctx, err_t cause, int64_t wait_s)
 {
-	return journal_event(ctx, EVENT_ERROR, NULL, "%s. Tried again in %lld s", cause->text,
+	return journal_event(ctx, EVENT_ERROR, NULL, "%s. Tries again in %lld s", cause->text,
 		(long long)wait_s);
 }
 
