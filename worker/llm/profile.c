@@ -105,13 +105,27 @@ static err_t read_thinking(const json_t *from, struct profile *p)
 	return err_new(ERR_CONFIG, "thinking: \"mode\" must be adaptive, enabled or none");
 }
 
+static err_t read_edit_format(const json_t *from, struct profile *p)
+{
+	static const char *const formats[EDIT__MAX] = {
+		[EDIT_STR_REPLACE] = "str_replace", [EDIT_PATCH] = "patch"};
+	const char *name = json_string_value(json_object_get(from, "edit_format"));
+	for (int i = 0; i < EDIT__MAX; i++) {
+		if (name && strcmp(name, formats[i]) != 0)
+			continue;
+		p->edit_format = (enum edit_format)i; /* none is named: the first */
+		return NULL;
+	}
+	return err_new(ERR_CONFIG, "\"edit_format\" must be str_replace or patch");
+}
+
 static err_t fill(const json_t *from, struct profile *p)
 {
 	ERR_TRY(read_thinking(from, p));
+	ERR_TRY(read_edit_format(from, p));
 	copy(p->provider, sizeof p->provider, from, "provider");
 	copy(p->api, sizeof p->api, from, "api");
 	copy(p->max_tokens, sizeof p->max_tokens, from, "max_tokens");
-	copy(p->edit_format, sizeof p->edit_format, from, "edit_format");
 	p->max_output = number(from, "max_output", 0);
 	p->context = number(from, "context", 0);
 	p->min_cache_tokens = number(from, "min_cache_tokens", 1024);
