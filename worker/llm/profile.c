@@ -130,7 +130,6 @@ static err_t fill(const json_t *from, struct profile *p)
 	p->context = number(from, "context", 0);
 	p->min_cache_tokens = number(from, "min_cache_tokens", 1024);
 	p->cache_ttl_s = number(from, "cache_ttl_s", 300);
-	p->preserved_thinking = json_is_true(json_object_get(from, "preserved_thinking"));
 	p->forced_tool_choice = json_is_true(json_object_get(from, "forced_tool_choice"));
 	if (!*p->provider || p->max_output < 1024 || p->context < 8192)
 		return err_new(ERR_CONFIG,
@@ -195,7 +194,6 @@ err_t profile_read(const json_t *models, const char *file, const char *model, co
 	struct profile p = {0};
 	const json_t *found = entry(models, model);
 	snprintf(p.model, sizeof p.model, "%s", model);
-	p.is_listed = found != NULL;
 	err_t e = fill(found ? found : guess(models, model, provider), &p);
 	if (e) {
 		profile_release(&p);

@@ -52,9 +52,8 @@ struct profile {
 	int64_t context;          /* tokens */
 	int64_t min_cache_tokens; /* shorter prefixes are not cached */
 	int64_t cache_ttl_s;      /* how long the cache keeps what was read or written */
-	bool preserved_thinking, forced_tool_choice;
+	bool forced_tool_choice;  /* it can be made to call a tool */
 	enum edit_format edit_format;
-	bool is_listed;
 	struct price *prices; /* owned */
 	size_t price_count;
 };
