@@ -477,9 +477,9 @@ SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'runn
 
 -- ours 0: as FENCED. One transaction: the answer, the run's totals, the settled call (004_money.sql).
 -- name: answer_store
--- in: id, fence, call_id, conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, latency_ms
+-- in: id, fence, call_id, conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, tokens, latency_ms
 -- out: ours
-CALL answer_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+CALL answer_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- Of this attempt: a retry that continues counts its limits anew.
 -- name: run_spent
@@ -687,6 +687,20 @@ WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 -- name: run_move_step
 -- in: run_id
 UPDATE run_steps SET ended_at = NOW(3), outcome = 'moved' WHERE run_id = ? AND ended_at IS NULL;
+
+-- ============================== rates (worker/rate) ==============================
+
+-- name: rate_take
+-- in: service, per_minute, most_ms, has_place
+-- out: taken, wait_ms, reason
+CALL rate_take(?, ?, ?, ?);
+
+-- The longer pause holds.
+-- name: rate_pause
+-- in: pause_us, reason, pause_us, service
+UPDATE rate_buckets SET reason = IF(paused_until < NOW(3) + INTERVAL ? MICROSECOND, ?, reason),
+	paused_until = GREATEST(paused_until, NOW(3) + INTERVAL ? MICROSECOND)
+WHERE service = ?;
 
 -- ============================== reconcile (worker/reconcile) ==============================
 
