@@ -41,11 +41,12 @@ err_t artifacts_read(struct db *db, int64_t run_id, const char *kind, artifact_f
 	return name ? fn(arg, name, &content) : NULL;
 }
 
-err_t artifact_read(struct db *db, int64_t run_id, const char *kind, const char *name, struct buf *out)
+err_t artifact_read(
+	struct db *db, int64_t run_id, const char *kind, const char *name, struct buf *out)
 {
 	AUTO(db_rows_freep) struct db_rows *rows = NULL;
-	ERR_TRY(db_query(db, Q_ARTIFACT_PARTS,
-		DB_ARGS(db_i64(run_id), db_str(kind), db_str(name)), &rows));
+	ERR_TRY(db_query(
+		db, Q_ARTIFACT_PARTS, DB_ARGS(db_i64(run_id), db_str(kind), db_str(name)), &rows));
 	if (db_rows_count(rows) == 0)
 		return err_new(ERR_NOT_FOUND, "no artifact %s %s", kind, name);
 	while (db_rows_next(rows))

@@ -13,6 +13,7 @@ typedef err_t (*artifact_fn)(void *arg, const char *name, const struct buf *cont
 err_t artifacts_read(struct db *db, int64_t run_id, const char *kind, artifact_fn fn, void *arg);
 
 /** One artifact. @return ERR_NOT_FOUND, ERR_BAD_INPUT */
-err_t artifact_read(struct db *db, int64_t run_id, const char *kind, const char *name, struct buf *out);
+err_t artifact_read(
+	struct db *db, int64_t run_id, const char *kind, const char *name, struct buf *out);
 
 #endif

@@ -20,10 +20,10 @@ struct child {
 	int64_t repo_id;
 	struct lease_note lease; /* what the run's process knows of renewals; none for a helper */
 	bool cancelled;          /* killed because a person cancelled the run */
-	bool ended;              /* its process is gone; its run's row may still have to be settled */
-	bool killed;             /* ended by a signal */
-	int exit_code;           /* of one that ended and was not killed */
-	char how[64];            /* after its end: "exit code 1", "signal 9" */
+	bool ended;    /* its process is gone; its run's row may still have to be settled */
+	bool killed;   /* ended by a signal */
+	int exit_code; /* of one that ended and was not killed */
+	char how[64];  /* after its end: "exit code 1", "signal 9" */
 };
 
 struct children {

@@ -43,8 +43,7 @@ static struct run read_run(const struct db_rows *rows)
 
 /* A procedure with a transaction inside: another worker may have been quicker (a deadlock; the keys
  * kept a limit), then it is called again. */
-static err_t call(
-	struct db *db, enum query q, const struct db_arg *args, struct db_rows **ret_rows)
+static err_t call(struct db *db, enum query q, const struct db_arg *args, struct db_rows **ret_rows)
 {
 	err_t e = NULL;
 	for (int i = 0; i < TRIES; i++) {
@@ -64,12 +63,12 @@ static err_t unsure(err_t e)
 }
 
 /* The next run, or the one that only names. @return ret_run->id 0 when there is none */
-static err_t claim(struct db *db, const char *worker, int64_t lease_s, bool is_plain,
-	struct db_arg only, struct run *ret_run)
+static err_t claim(
+	struct db *db, const char *worker, bool is_plain, struct db_arg only, struct run *ret_run)
 {
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
 	err_t e = call(db, Q_QUEUE_CLAIM,
-		DB_ARGS(db_str(worker), db_i64(run_claim_mark()), db_i64(lease_s), db_i64(is_plain),
+		DB_ARGS(db_str(worker), db_i64(run_claim_mark()), db_i64(LEASE_S), db_i64(is_plain),
 			only),
 		&rows);
 	if (e)
@@ -81,12 +80,12 @@ static err_t claim(struct db *db, const char *worker, int64_t lease_s, bool is_p
 err_t run_claim(struct db *db, const struct settings *set, const char *worker, struct run *ret_run)
 {
 	bool is_plain = !settings_bool(set, S_USE_SMART_QUEUE);
-	return claim(db, worker, LEASE_S, is_plain, db_null(), ret_run);
+	return claim(db, worker, is_plain, db_null(), ret_run);
 }
 
 err_t run_claim_id(struct db *db, const char *worker, int64_t id, struct run *ret_run)
 {
-	ERR_TRY(claim(db, worker, LEASE_S, false, db_i64(id), ret_run));
+	ERR_TRY(claim(db, worker, false, db_i64(id), ret_run));
 	if (ret_run->id)
 		return NULL;
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
@@ -117,8 +116,8 @@ static const struct {
 	enum outcome { DONE, AGAIN, CANCELLED, OTHER, FENCED } outcome;
 } outcomes[] = {{"done", DONE}, {"again", AGAIN}, {"cancelled", CANCELLED}, {"other", OTHER}};
 
-/* Calls a procedure that ends a claim. A connection that is lost meanwhile is made anew and the call
- * repeated: the procedure tells what the first one did (AGAIN), or does it now. */
+/* Calls a procedure that ends a claim. A connection that is lost meanwhile is made anew and the
+ * call repeated: the procedure tells what the first one did (AGAIN), or does it now. */
 static err_t leave(
 	struct db *db, enum query q, const struct db_arg *args, enum outcome *ret_outcome)
 {
@@ -141,8 +140,7 @@ static err_t leave(
 
 static err_t fenced(const struct run *run)
 {
-	return err_new(
-		ERR_FENCE, "run %lld is not this worker's any more", (long long)run->id);
+	return err_new(ERR_FENCE, "run %lld is not this worker's any more", (long long)run->id);
 }
 
 err_t run_close(struct db *db, const struct run *run, enum run_status status, const char *reason,

@@ -19,7 +19,7 @@
  * @param worker   worker name, at most 64 bytes
  * @param ret_run  owned by the caller (run_release); id 0 when nothing waits
  * @return NULL, ERR_DB…, or ERR_DB_UNSURE (the caller must not start the work: it looks for runs
- *         of its mark that it does not know, see take_lost() in worker/daemon_queue.c)
+ *         of its mark that it does not work on, worker/daemon_queue.c)
  */
 err_t run_claim(struct db *db, const struct settings *set, const char *worker, struct run *ret_run);
 
@@ -58,7 +58,8 @@ err_t run_requeue(struct db *db, const struct run *run, int64_t wait_s);
  */
 err_t queue_look(struct db *db);
 
-/** What this process's claims carry (runs.claimed_as): by it a claim whose answer was lost is known. */
+/** What this process's claims carry (runs.claimed_as): by it a claim whose answer was lost is
+ * known. */
 int64_t run_claim_mark(void);
 
 #endif

@@ -23,8 +23,8 @@ struct play {
 	struct db *db;
 	struct store *store;
 	int64_t run_id;
-	json_t *bases;          /* trees that an edit began from */
-	char tree[OID_HEX + 1]; /* as it is now; empty: nothing applied yet */
+	json_t *bases;            /* trees that an edit began from */
+	char tree[OID_HEX + 1];   /* as it is now; empty: nothing applied yet */
 	char wanted[OID_HEX + 1]; /* the last answer's, until its results come; empty: none */
 	char edit_tree[OID_HEX + 1], commit_tree[OID_HEX + 1];
 	char turn[32]; /* of the last answer: "1.2" */
@@ -47,7 +47,8 @@ static err_t differs(const struct play *p, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(words, sizeof words, fmt, ap);
 	va_end(ap);
-	return err_new(ERR_BAD_INPUT, "run %lld, turn %s: %s", (long long)p->run_id, p->turn, words);
+	return err_new(
+		ERR_BAD_INPUT, "run %lld, turn %s: %s", (long long)p->run_id, p->turn, words);
 }
 
 /* ---- the journal ---- */
@@ -78,8 +79,10 @@ static err_t read_steps(struct play *p)
 	}
 	return json_object_size(p->bases)
 		       ? NULL
-		       : err_new(ERR_NOT_FOUND, "run %lld has checked nothing out: there is nothing to "
-						"replay", (long long)p->run_id);
+		       : err_new(ERR_NOT_FOUND,
+				 "run %lld has checked nothing out: there is nothing to "
+				 "replay",
+				 (long long)p->run_id);
 }
 
 static err_t open_store(struct play *p, int64_t repo_id)
@@ -122,8 +125,10 @@ static void on_answer(struct play *p, const struct db_rows *row)
 		(long long)db_rows_i64(row, "seq"));
 	snprintf(p->wanted, sizeof p->wanted, "%s", tree ? tree : "");
 	print_tools(p, row);
-	printf(" %7lld fresh %7lld written %7lld read %6lld out", (long long)db_rows_i64(row, "fresh_tokens"),
-		(long long)db_rows_i64(row, "written_tokens"), (long long)db_rows_i64(row, "read_tokens"),
+	printf(" %7lld fresh %7lld written %7lld read %6lld out",
+		(long long)db_rows_i64(row, "fresh_tokens"),
+		(long long)db_rows_i64(row, "written_tokens"),
+		(long long)db_rows_i64(row, "read_tokens"),
 		(long long)db_rows_i64(row, "output_tokens"));
 	if (db_rows_null(row, "cost_usd_micro"))
 		printf("  cost unknown");
@@ -139,7 +144,8 @@ static err_t begin_at(struct play *p, const struct change_ids *ids)
 	if (strcmp(p->tree, ids->from) == 0)
 		return NULL;
 	if (!is_base)
-		return differs(p, "its change begins from tree %.10s, but the record leads to %.10s",
+		return differs(p,
+			"its change begins from tree %.10s, but the record leads to %.10s",
 			ids->from, *p->tree ? p->tree : "none");
 	snprintf(p->tree, sizeof p->tree, "%s", ids->from);
 	return NULL;
@@ -212,7 +218,8 @@ static err_t judge(const struct play *p)
 		return err_new(ERR_NOT_FOUND, "run %lld has no conversation", (long long)p->run_id);
 	if (*p->edit_tree && strcmp(p->edit_tree, tree) != 0 &&
 		!(!*tree && json_object_get(p->bases, p->edit_tree)))
-		return err_new(ERR_BAD_INPUT, "run %lld ended its edit with tree %s, the record gives %s",
+		return err_new(ERR_BAD_INPUT,
+			"run %lld ended its edit with tree %s, the record gives %s",
 			(long long)p->run_id, p->edit_tree, *tree ? tree : "none");
 	printf("%d turns, %d changes\n", p->turns, p->changes);
 	if (*p->commit_tree)

@@ -1,10 +1,10 @@
 /*
- * The parent loop. It does no work of a run: claims, starts a child each, renews leases every
- * 10 s, reaps lost leases every 5 s, looks for cancellations every 500 ms, tells systemd. What
- * else is to be done beside runs is started by worker/helpers.c. Children are in worker/children.c,
- * the wake-up socket in worker/poke.c.
+ * The parent loop. It does no work of a run: starts a child for each claimed run, settles runs
+ * whose child is gone, tells systemd. What it does with the queue (claims, leases, cancellations)
+ * is in worker/daemon_queue.c; what else is to be done beside runs is started by worker/helpers.c;
+ * children are in worker/children.c, the wake-up socket in worker/poke.c.
  */
-#include "worker/daemon.h"
+#include "worker/daemon_private.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -14,33 +14,14 @@
 
 #include "lib/log.h"
 #include "lib/mem.h"
-#include "worker/budget.h"
-#include "worker/children.h"
 #include "worker/claim.h"
-#include "worker/fault.h"
-#include "worker/helpers.h"
 #include "worker/poke.h"
 #include "worker/repo_sync.h"
 
 #define TICK_MS 500
-#define RENEW_MS 10000
-#define REAP_MS 5000
 #define STOP_MS 20000
 #define AWAY_MS 2000
 #define FAILED_WAIT_S 15
-
-struct daemon {
-	const struct daemon_options *options;
-	struct db *db;
-	struct children children;
-	int poke_fd;
-	int64_t renewed_ms, reaped_ms, polled_ms;
-	struct helpers helpers;
-	bool hungry; /* look at the queue now */
-	bool unsure; /* the connection was lost: what was done last is to be read again */
-	int claimed;
-	bool refused; /* the run to be worked by hand cannot be claimed */
-};
 
 static volatile sig_atomic_t stopping, child_ended, reload;
 
@@ -64,30 +45,6 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Runs of this name that no process of ours works on: a dead parent left them behind (its children
- * are gone, they hold the state folder's lock), or the answer to a claim was lost with the
- * connection. */
-static err_t take_up(struct daemon *d)
-{
-	d->unsure = false;
-	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
-		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
-	while (db_rows_next(rows)) {
-		struct run run = {.id = db_rows_i64(rows, "id"),
-			.fence = db_rows_i64(rows, "fence"),
-			.repo_id = db_rows_i64(rows, "repo_id")};
-		if (children_work_on(&d->children, run.id, run.fence))
-			continue;
-		log_warning("run %lld is this worker's, but nothing works on it: back to the queue",
-			(long long)run.id);
-		err_t e = run_requeue(d->db, &run, 0);
-		if (e && err_code(e) != ERR_FENCE)
-			return e;
-	}
-	return NULL;
-}
-
 static err_t begin(struct daemon *d)
 {
 	const struct daemon_options *o = d->options;
@@ -103,48 +60,8 @@ static err_t begin(struct daemon *d)
 			db_i64(settings_int(o->set, S_AIRUNNER_MAX_RUNS)), db_str(AIRUNNER_VERSION),
 			db_str(o->sandbox)),
 		NULL));
-	ERR_TRY(take_up(d));
+	ERR_TRY(daemon_take_up(d));
 	return poke_open(o->set, &d->poke_fd);
-}
-
-/* By hand there is one try: what stands in its way is for the person to read. */
-static err_t claim(struct daemon *d, struct run *ret_run)
-{
-	const struct daemon_options *o = d->options;
-	if (!o->run_id)
-		return run_claim(d->db, o->set, o->worker, ret_run);
-	err_t e = run_claim_id(d->db, o->worker, o->run_id, ret_run);
-	if (e)
-		log_error("run %lld: %s", (long long)o->run_id, err_text(e));
-	d->refused = e != NULL;
-	stopping = e != NULL;
-	return NULL;
-}
-
-static err_t claim_all(struct daemon *d)
-{
-	size_t most =
-		d->options->once ? 1 : (size_t)settings_int(d->options->set, S_AIRUNNER_MAX_RUNS);
-	d->hungry = false;
-	d->polled_ms = monotonic_ms();
-	ERR_TRY(queue_look(d->db));
-	while (!stopping && children_runs(&d->children) < most &&
-		!(d->options->once && d->claimed)) {
-		struct run run AUTO(run_release) = {0};
-		int64_t asked_ms = monotonic_ms();
-		ERR_TRY(claim(d, &run));
-		if (!run.id)
-			return NULL;
-		d->claimed++;
-		log_info("claimed run %lld of %s, attempt %d", (long long)run.id, run.issue_key,
-			run.attempt);
-		err_t e = children_start(&d->children, d->options, &run, asked_ms);
-		if (e) {
-			log_error("run %lld cannot be started: %s", (long long)run.id, err_text(e));
-			ERR_TRY(run_requeue(d->db, &run, 30));
-		}
-	}
-	return NULL;
 }
 
 /* Settles the run of a process that is gone. A killed one goes on at once (a crash in a step is
@@ -181,60 +98,6 @@ static err_t bury(struct daemon *d)
 	return NULL;
 }
 
-static err_t pass_cancellations(struct daemon *d)
-{
-	if (d->children.count == 0)
-		return NULL;
-	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_RUNS_OF_WORKER,
-		DB_ARGS(db_i64(run_claim_mark()), db_str(d->options->worker)), &rows));
-	while (db_rows_next(rows)) {
-		if (db_rows_i64(rows, "cancelled"))
-			children_cancel(&d->children, db_rows_i64(rows, "id"));
-	}
-	return NULL;
-}
-
-/* Only of runs that a process works on: one whose claim or end got lost on the way to the database
- * must run out of its lease. */
-static err_t renew(struct daemon *d)
-{
-	d->renewed_ms = monotonic_ms();
-	if (db_prefer(d->db))
-		log_info("back to the database at %s", db_host(d->db));
-	for (size_t i = 0; i < d->children.count; i++) { /* no run has the id 0 of a poll */
-		struct child *child = &d->children.items[i];
-		int64_t asked_ms = monotonic_ms(), renewed = 0;
-		ERR_TRY(db_exec(d->db, Q_LEASE_RENEW,
-			DB_ARGS(db_i64(LEASE_S), db_i64(child->run_id), db_i64(child->fence)),
-			&renewed));
-		if (renewed)
-			lease_note_renewed(&child->lease, asked_ms);
-	}
-	return db_exec(d->db, Q_WORKER_SEEN, DB_ARGS(db_str(d->options->worker)), NULL);
-}
-
-static err_t reap_leases(struct daemon *d)
-{
-	d->reaped_ms = monotonic_ms();
-	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(d->db, Q_LEASES_LOST, DB_NO_ARGS, &rows));
-	while (db_rows_next(rows)) {
-		struct run run = {.id = db_rows_i64(rows, "id"),
-			.fence = db_rows_i64(rows, "fence"),
-			.repo_id = db_rows_i64(rows, "repo_id")};
-		if (children_work_on(
-			    &d->children, run.id, run.fence)) /* the database's clock was put on */
-			continue;
-		log_warning("the lease of run %lld ran out: back to the queue", (long long)run.id);
-		err_t e = run_requeue(d->db, &run, 0);
-		if (e && err_code(e) != ERR_FENCE)
-			return e;
-		d->hungry = true;
-	}
-	return budget_sweep(d->db);
-}
-
 static void tell_systemd(struct daemon *d)
 {
 	sd_notifyf(0, "STATUS=%zu runs\nWATCHDOG=1", children_runs(&d->children));
@@ -261,22 +124,15 @@ static err_t reload_repos(struct daemon *d)
 
 static err_t tick(struct daemon *d)
 {
-	int64_t now = monotonic_ms();
 	ERR_TRY(bury(d));
-	if (d->unsure)
-		ERR_TRY(take_up(d));
 	if (reload)
 		ERR_TRY(reload_repos(d));
-	ERR_TRY(pass_cancellations(d));
-	if (now - d->renewed_ms >= FAULT_MS("renew", RENEW_MS))
-		ERR_TRY(renew(d));
-	if (now - d->reaped_ms >= FAULT_MS("reap", REAP_MS))
-		ERR_TRY(reap_leases(d));
-	if (!stopping && (d->hungry || now - d->polled_ms >=
-					       settings_int(d->options->set, S_AIRUNNER_POLL_MS))) {
-		ERR_TRY(claim_all(d));
+	int64_t looked_ms = d->looked_ms;
+	err_t e = daemon_claim(d, &stopping);
+	err_t watched = daemon_watch(d); /* leases are renewed whatever hinders claims */
+	ERR_TRY(e ? e : watched);
+	if (d->looked_ms != looked_ms)
 		ERR_TRY(helpers_start(&d->helpers, d->db, d->options, &d->children));
-	}
 	tell_systemd(d);
 	return NULL;
 }
@@ -294,7 +150,7 @@ static void database_trouble(struct daemon *d, err_t e)
 {
 	bool lost = err_code(e) == ERR_DB_AWAY || err_code(e) == ERR_DB_UNSURE;
 	log_error("%s", err_text(e));
-	d->unsure = true;
+	d->watched_ms = 0; /* what was done last is to be read again */
 	e = lost ? db_reconnect(d->db) : e;
 	if (e) { /* no host is ready, or the trouble is another */
 		usleep(AWAY_MS * 1000);
@@ -306,7 +162,7 @@ static void database_trouble(struct daemon *d, err_t e)
 
 static bool finished(const struct daemon *d)
 {
-	return d->options->once && d->children.count == 0 && d->polled_ms != 0;
+	return d->options->once && d->children.count == 0 && d->looked_ms != 0;
 }
 
 static void work(struct daemon *d)

@@ -27,8 +27,8 @@ BEGIN
 				AND r.position = part.position AND (r.due_at IS NULL OR r.due_at <= NOW(3))
 				AND (SELECT busy.id FROM runs busy WHERE busy.running_line = r.line) IS NULL
 			ORDER BY r.id LIMIT 1)) INTO next_id
-		FROM (SELECT DISTINCT priority, position FROM runs FORCE INDEX (by_queue)
-			WHERE repo_id = the_repo AND status = 'queued') part;
+		FROM (SELECT priority, position FROM runs FORCE INDEX (by_queue)
+			WHERE repo_id = the_repo AND status = 'queued' GROUP BY repo_id, status, priority, position) part;
 	ELSEIF is_open THEN
 		SELECT r.id, r.priority, r.position INTO next_id, next_priority, next_position
 		FROM runs r FORCE INDEX (by_queue)
@@ -232,6 +232,62 @@ BEGIN
 	SELECT heads;
 END;
 
+-- As in 001_first.sql, with the statements that an event needs and no more: the head is looked for only
+-- when the new run may come before it.
+CREATE OR REPLACE PROCEDURE intake (IN the_key CHAR(64) CHARACTER SET ascii COLLATE ascii_bin, IN has_id TINYINT,
+	IN the_issue VARCHAR(64), IN the_project VARCHAR(32), IN the_event VARCHAR(64), IN the_priority TINYINT)
+SQL SECURITY DEFINER
+BEGIN
+	DECLARE the_run, the_repo, run_repo, head_id BIGINT DEFAULT NULL;
+	DECLARE seen_at DATETIME(3) DEFAULT NULL;
+	DECLARE is_repeat, is_open, is_plain, is_ready TINYINT DEFAULT 0;
+	DECLARE head_prio, was_priority TINYINT;
+	DECLARE head_pos INT;
+	DECLARE EXIT HANDLER FOR SQLEXCEPTION BEGIN ROLLBACK; RESIGNAL; END;
+	SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
+	START TRANSACTION;
+	SELECT repo_id INTO the_repo FROM repo_projects WHERE project_key = the_project;
+	IF the_repo IS NULL THEN
+		SELECT IFNULL(MIN(repo_id), 0) INTO the_repo FROM repo_projects WHERE is_default = 1 AND the_project <> '';
+	END IF;
+	-- the repository's row first, as a claim does: no deadlock between the two, nor between two deliveries
+	SELECT paused = 0 AND (max_running = 0 OR running < max_running), plain_order, ready, head_priority, head_position,
+		head_run_id
+	INTO is_open, is_plain, is_ready, head_prio, head_pos, head_id FROM repos WHERE id = the_repo FOR UPDATE;
+	SELECT run_id, received_at INTO the_run, seen_at FROM deliveries WHERE dedupe_key = the_key FOR UPDATE;
+	IF the_run IS NOT NULL AND seen_at > NOW(3) - INTERVAL IF(has_id, 604800, 120) SECOND THEN
+		SET is_repeat = 1;
+		UPDATE deliveries SET repeats = repeats + 1 WHERE dedupe_key = the_key;
+	ELSE
+		-- looked for first, so that an event which joins a queued run burns no run id
+		SET the_run = NULL;
+		SELECT id, repo_id, priority INTO the_run, run_repo, was_priority FROM runs WHERE queued_issue = the_issue FOR UPDATE;
+		IF the_run IS NULL THEN
+			SET was_priority = IFNULL(the_priority, 3), run_repo = the_repo;
+			INSERT INTO runs (issue_key, queued_issue, repo_id, project_key, line, priority)
+			VALUES (the_issue, the_issue, the_repo, the_project, the_issue, was_priority)
+			ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id), updated_at = NOW(3);
+			SET the_run = LAST_INSERT_ID();
+		ELSE
+			UPDATE runs SET priority = LEAST(priority, IFNULL(the_priority, 4)), updated_at = NOW(3) WHERE id = the_run;
+		END IF;
+		INSERT INTO deliveries (dedupe_key, has_identifier, issue_key, event, run_id)
+		VALUES (the_key, has_id, the_issue, the_event, the_run)
+		ON DUPLICATE KEY UPDATE run_id = the_run, received_at = NOW(3), repeats = repeats + 1;
+		IF run_repo <> the_repo OR was_priority > the_priority THEN
+			CALL refresh_head(run_repo);
+		ELSEIF is_open AND NOT (is_ready AND IF(is_plain, head_id < the_run,
+				(head_prio, head_pos, head_id) < (was_priority, 0, the_run))) THEN
+			CALL put_head(the_repo, is_open, is_plain, 0);
+		END IF;
+	END IF;
+	COMMIT;
+	SELECT the_run AS run_id, is_repeat AS duplicate;
+END;
+
+GRANT EXECUTE ON PROCEDURE intake TO air_hook;
+GRANT EXECUTE ON PROCEDURE intake TO air_worker;
+GRANT EXECUTE ON PROCEDURE refresh_head TO air_worker;
 GRANT EXECUTE ON PROCEDURE put_head TO air_worker;
 GRANT EXECUTE ON PROCEDURE queue_claim TO air_worker;
 GRANT EXECUTE ON PROCEDURE queue_close TO air_worker;

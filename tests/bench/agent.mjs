@@ -15,14 +15,14 @@ const KINDS = ['view', 'str_replace', 'bash'];
 
 const fileName = (i) => `src/part${i % FILES}.txt`;
 const lineText = (n) => `line ${n} of text`;
-const files = () => ({
+export const files = () => ({
 	'README.md': 'A repository without checks.\n',
 	...Object.fromEntries(Array.from({ length: FILES }, (_, i) => [fileName(i),
 		Array.from({ length: LINES }, (__, n) => `${lineText(n)}\n`).join('')])),
 });
 
 /** read a 200-line file, edit it, grep by bash; over and over, never the same twice. */
-function turns(count) {
+export function turns(count) {
 	return Array.from({ length: count }, (_, i) => {
 		const path = fileName(Math.floor(i / 3));
 		const input = [{ path }, { path, old: `${lineText(i)}\n`, new: `changed ${i}\n` }, { command: `grep -n 'line ${i} ' ${path}` }][i % 3];

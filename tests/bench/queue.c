@@ -1,8 +1,7 @@
 /*
  * Measures the queue through the worker's own functions. Called by tests/bench/queue.mjs, which has
  * filled the tables; one line of microseconds a sample on standard output.
- *   queue claim N   claim (measured), close and enqueue anew so that the depth stays (the latter
- *                   measured too): "claim enqueue"
+ *   queue claim N   claim, close and enqueue anew so that the depth stays: "claim enqueue close"
  *   queue wake N    enqueue and poke -> a waiting worker has the run: "enqueue woken"
  */
 #include <poll.h>
@@ -78,13 +77,15 @@ static void claim_one(bool is_shown)
 		fprintf(stderr, "nothing to claim\n");
 		exit(1);
 	}
+	double closing = now_us();
 	must(run_close(db, &run, RUN_COMPLETED, "measured", NULL, NULL), "close");
+	double closed = now_us() - closing;
 	double added = enqueue(run.project_key, run.priority);
 	if (is_shown)
-		printf("%.1f %.1f\n", claimed, added);
+		printf("%.1f %.1f %.1f\n", claimed, added, closed);
 }
 
-/* The daemon's loop without its children: woken by the poke, look for due runs, claim. */
+/* The daemon's loop without its children: woken by the poke, claim. */
 static void waiting_worker(int out)
 {
 	open_database();
@@ -96,7 +97,6 @@ static void waiting_worker(int out)
 	for (struct pollfd poke = {.fd = fd, .events = POLLIN}; poll(&poke, 1, WAIT_MS) > 0;) {
 		struct run run AUTO(run_release) = {0};
 		poke_drain(fd);
-		must(queue_look(db), "refresh");
 		must(run_claim(db, set, "bench", &run), "claim");
 		if (!run.id)
 			continue;

@@ -103,7 +103,8 @@ async function cancel(run) {
 	} catch (e) {
 		wrong.push(`after the cancellation: ${e.message.replace(/\s+/g, ' ')}`);
 	}
-	const open = await w.sql(`SELECT effect_key, state FROM outbox WHERE run_id = ${run.id} AND state IN ('waiting', 'sending')`);
+	// What was just being sent keeps its row until it is looked up; the closing report is not withdrawn.
+	const open = await w.sql(`SELECT effect_key, state FROM outbox WHERE run_id = ${run.id} AND state = 'waiting' AND is_closing = 0`);
 	if (open.length > 0) wrong.push(`outbox ${JSON.stringify(open)}`);
 	return { ms, wrong, processes: pids.length };
 }

@@ -43,7 +43,8 @@ static void reconnect(err_t e)
 static err_t put_back(const struct run *in_hand)
 {
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(name)), &rows));
+	ERR_TRY(db_query(
+		db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(name)), &rows));
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),

@@ -116,9 +116,9 @@ static void the_first_request_is_as_the_api_wants_it(void **state)
 		"\"tools\":[{\"name\":\"view\",\"description\":\"Shows \\\"a\\\" "
 		"file.\",\"input_schema\":{\"type\":\"object\"}}],"
 		"\"system\":[{\"type\":\"text\",\"text\":\"You "
-		"are\\nit.\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}],"
+		"are\\nit.\",\"cache_control\":{\"type\":\"ephemeral\"}}],"
 		"\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Do "
-		"this.\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}]}],"
+		"this.\",\"cache_control\":{\"type\":\"ephemeral\"}}]}],"
 		"\"max_tokens\":32000}");
 	json_auto_t *parsed = json_loads(s, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(parsed);

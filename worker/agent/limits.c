@@ -62,27 +62,29 @@ static json_t *number(int64_t n)
 	return json_integer((json_int_t)n);
 }
 
-bool limits_notice(const struct limits *l, const struct spent *before, const struct spent *after,
-	json_t *data)
+bool limits_notice(
+	const struct limits *l, const struct spent *before, const struct spent *after, json_t *data)
 {
 	const struct {
 		const char *name, *used_as;
 		int64_t before, after, soft, max;
 		json_t *(*show)(int64_t value);
 	} lines[] = {
-		{"turns", "used", before->turns, after->turns, l->notice_turns, l->max_turns, number},
+		{"turns", "used", before->turns, after->turns, l->notice_turns, l->max_turns,
+			number},
 		{"money", "spent", before->usd_micro, after->usd_micro, l->notice_usd_micro,
 			l->max_usd_micro, dollars},
 		{"time", "used", before->ms, after->ms, l->notice_ms, l->max_ms, minutes},
 	};
 	enum line most = LINE_NONE;
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
-		enum line line = line_of(lines[i].before, lines[i].after, lines[i].soft, lines[i].max);
+		enum line line =
+			line_of(lines[i].before, lines[i].after, lines[i].soft, lines[i].max);
 		if (line == LINE_NONE)
 			continue;
 		json_object_set_new(data, lines[i].name,
-			json_pack("{s:o,s:o}", lines[i].used_as, lines[i].show(lines[i].after), "max",
-				lines[i].show(lines[i].max)));
+			json_pack("{s:o,s:o}", lines[i].used_as, lines[i].show(lines[i].after),
+				"max", lines[i].show(lines[i].max)));
 		most = line > most ? line : most;
 	}
 	if (most != LINE_NONE)

@@ -160,8 +160,8 @@ bool llm_is_usable(const struct llm *llm);
 err_t llm_prefix(const struct llm *llm, const char *system, const struct llm_tool *tools,
 	size_t count, struct buf *out);
 
-/** @param is_first  the conversation's first message (issue and repository): kept in the cache
- * longest */
+/** @param is_first  the conversation's first message (issue and repository): a prefix that stays in
+ * the cache */
 void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_t count,
 	bool is_first, struct buf *out);
 
