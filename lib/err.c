@@ -39,7 +39,7 @@ static const struct {
 	[ERR_NETWORK] = {"network", 502, true, ERR_END_FAILED},
 	[ERR_OUTSIDE] = {"outside", 502, true, ERR_END_FAILED},
 	[ERR_OUTSIDE_FINAL] = {"outside_final", 502, false, ERR_END_FAILED},
-	[ERR_SPENT] = {"provider_spent", 502, false, ERR_END_BLOCKED},
+	[ERR_SPENT] = {"provider_spent", 502, false, ERR_END_REQUEUE},
 	[ERR_RATE] = {"rate_limited", 503, true, ERR_END_FAILED},
 	[ERR_CONTEXT] = {"context_full", 502, false, ERR_END_BLOCKED},
 	[ERR_LLM_ANSWER] = {"llm_answer", 502, false, ERR_END_FAILED},

@@ -128,8 +128,8 @@ struct ask {
 static int64_t least_of(const struct llm *llm, int64_t wanted)
 {
 	const struct profile *p = &llm->profile;
-	int64_t least =
-		p->thinking == THINKING_ENABLED ? p->thinking_budget[llm->purpose] + 1024 : BUDGET_LEAST_TOKENS;
+	int64_t least = p->thinking == THINKING_ENABLED ? p->thinking_budget[llm->purpose] + 1024
+							: BUDGET_LEAST_TOKENS;
 	return least < wanted ? least : wanted;
 }
 
@@ -162,6 +162,7 @@ static err_t reserve_once(
 		return refuse(row, caps, by_price);
 	ret_call->id = db_rows_i64(row, "call_id");
 	ret_call->max_tokens = db_rows_i64(row, "granted");
+	ret_call->by_price = by_price;
 	ret_call->reserved = db_rows_i64(row, "amount");
 	return NULL;
 }

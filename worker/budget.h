@@ -20,7 +20,8 @@ struct budget_caps {
 struct budget_call {
 	int64_t id;         /* 0: none is open */
 	int64_t max_tokens; /* granted for the answer, at most what was wanted */
-	int64_t reserved;   /* micro-dollars, or tokens when the model has no price */
+	bool by_price;      /* else the model has none, and tokens are counted */
+	int64_t reserved;   /* micro-dollars, or tokens */
 	int64_t lost; /* micro-dollars that a call left open by a dead process was settled with */
 };
 

@@ -27,8 +27,8 @@ BEGIN
 				AND r.position = part.position AND (r.due_at IS NULL OR r.due_at <= NOW(3))
 				AND (SELECT busy.id FROM runs busy WHERE busy.running_line = r.line) IS NULL
 			ORDER BY r.id LIMIT 1)) INTO next_id
-		FROM (SELECT DISTINCT priority, position FROM runs FORCE INDEX (by_queue)
-			WHERE repo_id = the_repo AND status = 'queued') part;
+		FROM (SELECT priority, position FROM runs FORCE INDEX (by_queue)
+			WHERE repo_id = the_repo AND status = 'queued' GROUP BY repo_id, status, priority, position) part;
 	ELSEIF is_open THEN
 		SELECT r.id, r.priority, r.position INTO next_id, next_priority, next_position
 		FROM runs r FORCE INDEX (by_queue)

@@ -115,6 +115,9 @@ BEGIN
 	FROM llm_calls WHERE open_run = the_run; -- the run's lock is held: nobody changes it
 	IF found IS NOT NULL AND found = IFNULL(the_call, found) THEN
 		SET by_price = was_tokens = 0;
+		IF the_state = 'settled' AND by_price AND the_cost IS NULL THEN
+			SET the_state = 'estimated'; -- its usage was not told
+		END IF;
 		SET charged = IF(the_state = 'released' OR NOT by_price, 0, IFNULL(the_cost, was_usd));
 		SET the_tokens = IF(the_state = 'released' OR by_price, 0, IFNULL(the_tokens, was_tokens));
 		CALL money_add(the_day, the_repo, the_issue, the_run, charged, IF(the_state = 'estimated', charged, 0), -was_usd,
@@ -257,11 +260,11 @@ BEGIN
 END;
 
 -- Stores an answer, counts it to the run and settles its call: one transaction. An answer is kept, and its
--- cost counted, even when the run was cancelled meanwhile. the_cost NULL: the model has no price.
+-- cost counted, even when the run was cancelled meanwhile. the_cost, the_tokens NULL: not known.
 CREATE PROCEDURE answer_store (IN the_run BIGINT, IN the_fence BIGINT, IN the_call BIGINT, IN the_conv INT, IN the_seq INT,
 	IN the_model VARCHAR(64), IN the_content LONGBLOB, IN the_stop VARCHAR(64), IN the_request VARCHAR(128),
 	IN fresh BIGINT, IN written BIGINT, IN cached BIGINT, IN output BIGINT, IN thinking BIGINT, IN the_cost BIGINT,
-	IN the_latency BIGINT)
+	IN the_tokens BIGINT, IN the_latency BIGINT)
 SQL SECURITY INVOKER
 BEGIN
 	DECLARE ours, charged BIGINT DEFAULT NULL;
@@ -273,7 +276,7 @@ BEGIN
 			written_tokens, read_tokens, output_tokens, thinking_tokens, cost_usd_micro, latency_ms)
 		VALUES (the_run, the_conv, the_seq, 'assistant', the_model, the_content, the_stop, the_request, fresh,
 			written, cached, output, thinking, the_cost, the_latency);
-		CALL money_settle(the_run, the_call, 'settled', the_cost, fresh + written + cached + output, charged);
+		CALL money_settle(the_run, the_call, 'settled', the_cost, the_tokens, charged);
 		UPDATE runs SET turns = turns + 1, cost_usd_micro = cost_usd_micro + IFNULL(charged, IFNULL(the_cost, 0)),
 			cost_known = cost_known AND the_cost IS NOT NULL, model = the_model,
 			input_tokens = input_tokens + fresh + written + cached, output_tokens = output_tokens + output,

@@ -64,7 +64,7 @@ static void clear(void)
 static void use_model(struct world *w, const char *model)
 {
 	profile_release(&w->llm.profile);
-	assert_null(profile_read(models, "models.json", model, &w->llm.profile));
+	assert_null(profile_read(models, "models.json", model, "anthropic", &w->llm.profile));
 }
 
 /* Run 1 of issue A-1 in repository 1; caps as overrides, at most eight. */
@@ -431,7 +431,7 @@ static void no_usage_within_bytes_and_max_tokens_costs_more_than_was_reserved(vo
 	srandom(4711);
 	for (size_t m = 0; m < ARRAY_LEN(tried); m++) {
 		AUTO(profile_release) struct profile p;
-		assert_null(profile_read(models, "models.json", tried[m], &p));
+		assert_null(profile_read(models, "models.json", tried[m], "anthropic", &p));
 		for (int i = 0; p.price_count && i < 20000; i++) {
 			int64_t kept = 1 + random() % 200000, rest = random() % 400000, input,
 				price;

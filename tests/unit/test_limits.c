@@ -25,6 +25,9 @@ static void each_limit_is_named_with_its_figure(void **state)
 	assert_string_equal(
 		err_text(e), "the run's limit of 120 turns is reached (AIRUNNER_MAX_TURNS)");
 	assert_null(limits_check(&limits, &(struct spent){0, 5010000, 0}, 0)); /* the budget's */
+	assert_true(limits_money_notice(&limits, 0, 3000000));
+	assert_false(limits_money_notice(&limits, 3000000, 3100000));
+	assert_false(limits_money_notice(&(struct limits){0}, 0, 3000000)); /* 0: never */
 	e = limits_check(&limits, &(struct spent){0, 0, 0}, 3600000);
 	assert_string_equal(
 		err_text(e), "the run's limit of 60 minutes is reached (AIRUNNER_MAX_RUN_S)");
@@ -65,10 +68,6 @@ static void a_notice_comes_when_a_line_is_crossed_and_not_again(void **state)
 	json_auto_t *data = json_object();
 	assert_false(limits_notice(&limits, &(struct spent){50, 3000000, 2700000},
 		&(struct spent){51, 3100000, 2800000}, data));
-	struct limits none = limits;
-	none.notice_usd_micro = 0;
-	assert_false(limits_money_notice(&none, 0, 3000000));
-	assert_true(limits_money_notice(&limits, 0, 3000000));
 }
 
 static void a_last_notice_comes_shortly_before_a_limit(void **state)

@@ -25,33 +25,6 @@ bool agent_keeps(const struct llm_answer *answer)
 	return answer->stop != LLM_STOP_OUTPUT && answer->stop != LLM_STOP_CONTEXT;
 }
 
-static int64_t unix_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* An event when the share of cache reads falls, once for each cause in a conversation. */
-static err_t watch_cache(
-	struct agent *a, const struct llm_usage *usage, int64_t asked_ms, int blocks)
-{
-	int percent;
-	int64_t before = a->cache.prompt;
-	enum cache_cause cause =
-		cache_watch_note(&a->cache, &a->llm.profile, usage, asked_ms, blocks, &percent);
-	if (cause == CACHE_FINE || a->cache.told & 1u << cause)
-		return NULL;
-	a->cache.told |= 1u << cause;
-	return journal_event(a->ctx, EVENT_INFO,
-		json_pack("{s:s, s:I, s:I, s:i}", "cache", cache_cause_name(cause), "read",
-			(json_int_t)usage->read, "expected", (json_int_t)before, "turn",
-			(int)a->spent.turns + 1),
-		"Only %d %% of the conversation so far came from the model's cache (%lld of %lld "
-		"tokens): %s",
-		percent, (long long)usage->read, (long long)before, cache_cause_words(cause));
-}
-
 /* ---- reserving ---- */
 
 static int64_t wanted_output(const struct agent *a)
@@ -126,19 +99,58 @@ static err_t check_room(const struct asking *s, const struct llm_answer *answer)
 		(double)(s->a->spent.usd_micro + answer->cost_usd_micro) / 1e6);
 }
 
+static int64_t unix_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* An event when the share of cache reads falls, once for each cause in a conversation. */
+static err_t watch_cache(
+	struct agent *a, const struct llm_usage *usage, int64_t asked_ms, int blocks)
+{
+	int percent;
+	int64_t before = a->cache.prompt;
+	enum cache_cause cause =
+		cache_watch_note(&a->cache, &a->llm.profile, usage, asked_ms, blocks, &percent);
+	if (cause == CACHE_FINE || a->cache.told & 1u << cause)
+		return NULL;
+	a->cache.told |= 1u << cause;
+	return journal_event(a->ctx, EVENT_INFO,
+		json_pack("{s:s, s:I, s:I, s:i}", "cache", cache_cause_name(cause), "read",
+			(json_int_t)usage->read, "expected", (json_int_t)before, "turn",
+			(int)a->spent.turns + 1),
+		"Only %d %% of the conversation so far came from the model's cache (%lld of %lld "
+		"tokens): %s",
+		percent, (long long)usage->read, (long long)before, cache_cause_words(cause));
+}
+
+/* By a provider that did not say what it counted: the whole reservation was charged. */
+static err_t note_cost(struct asking *s, const struct llm_answer *answer)
+{
+	if (answer->cost_known)
+		return note_money(s->a, answer->cost_usd_micro);
+	return s->call.by_price ? charge(s->a, s->call.reserved, "An answer came without its usage")
+				: NULL;
+}
+
 static err_t ask(struct asking *s, struct llm_answer *answer)
 {
 	struct agent *a = s->a;
+	int64_t asked_ms = unix_ms();
+	int blocks = conversation_added(&a->conv);
 	ERR_TRY(llm_ask(&a->llm, &s->request, answer));
 	ERR_TRY(conversation_answer(
 		a->ctx, &a->llm, &a->conv, answer, agent_keeps(answer), s->call.id));
 	a->result->turns++;
-	if (answer->cost_known && answer->cost_usd_micro > s->call.reserved && s->call.reserved)
+	if (s->call.by_price && answer->cost_known && answer->cost_usd_micro > s->call.reserved)
 		log_warning("the call cost %.6f USD, more than the %.6f USD that its request and "
 			    "max_tokens allow: see the prices in models.json",
 			(double)answer->cost_usd_micro / 1e6, (double)s->call.reserved / 1e6);
-	ERR_TRY(note_money(a, answer->cost_known ? answer->cost_usd_micro : 0));
-	return check_room(s, answer);
+	ERR_TRY(note_cost(s, answer));
+	ERR_TRY(check_room(s, answer));
+	return watch_cache(a, &answer->usage, asked_ms, blocks);
 }
 
 err_t agent_ask(struct agent *a, struct llm_answer *answer)
@@ -155,10 +167,7 @@ err_t agent_ask(struct agent *a, struct llm_answer *answer)
 			.alive_arg = a->ctx,
 			.failed = on_failure,
 			.failed_arg = &s}};
-	int64_t asked_ms = unix_ms();
-	int blocks = conversation_added(&a->conv);
 	ERR_TRY(reserve(&s));
 	FAULT_POINT("llm.asking");
-	ERR_TRY(ask(&s, answer));
-	return watch_cache(a, &answer->usage, asked_ms, blocks);
+	return ask(&s, answer);
 }

@@ -147,6 +147,7 @@ static err_t store_answer(struct run_ctx *ctx, const struct llm *llm, const stru
 			db_str(a->request_id), db_i64(u->fresh), db_i64(written), db_i64(u->read),
 			db_i64(u->output), db_i64(u->thinking),
 			a->cost_known ? db_i64(a->cost_usd_micro) : db_null(),
+			u->is_known ? db_i64(u->fresh + written + u->read + u->output) : db_null(),
 			db_i64(a->latency_ms)),
 		&rows));
 	return db_rows_next(rows) && db_rows_i64(rows, "ours")

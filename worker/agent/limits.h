@@ -1,6 +1,6 @@
 /*
- * What a run may use up: turns and time; and when it is told that it nears an end of those or of
- * its money, whose limit worker/budget.c keeps. Pure functions over figures; who reads and stores
+ * What a run may use up: turns and time, with a notice before each limit, and a last one; the same
+ * for money, whose limit worker/budget.c keeps. Pure functions over figures; who reads and stores
  * the figures is the caller's affair.
  */
 #ifndef AIRUNNER_LIMITS_H

@@ -12,6 +12,8 @@
 #include "lib/mem.h"
 #include "worker/llm/anthropic.h"
 #include "worker/llm/openai.h"
+#include "worker/llm/raw.h"
+#include "worker/rate.h"
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
@@ -54,9 +56,8 @@ void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, co
 	calls->items = xrealloc(calls->items, (calls->count + 1) * sizeof *calls->items);
 	struct llm_call *call = &calls->items[calls->count++];
 	*call = (struct llm_call){.id = xstrdup(id), .name = xstrdup(name), .raw = xstrdup(raw)};
-	json_t *input = json_loads(raw, JSON_ALLOW_NUL, NULL);
-	if (!input) /* an integer beyond 64 bits is no reason to refuse a call */
-		input = json_loads(raw, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	json_error_t error;
+	json_t *input = raw_parse((struct raw){raw, strlen(raw)}, &error);
 	if (json_is_object(input))
 		call->input = input;
 	else
@@ -260,6 +261,8 @@ err_t llm_ask(
 		int64_t wait_ms = http_retry_wait_ms(llm->set, res.status ? &res : NULL, n);
 		bool again = can_retry && n < HTTP_RETRIES && wait_ms >= 0;
 		struct err cause = *e; /* what is told to others makes errors of its own */
+		if (cause.code == ERR_SPENT)
+			rate_note_spent(llm->set, llm->at.service, cause.text);
 		err_t told = tell_failure(request, &res, ret_answer, again);
 		answer_begin(ret_answer); /* nothing of a failed call is used */
 		e = told ? told : err_new(cause.code, "%s", cause.text);

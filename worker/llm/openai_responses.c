@@ -60,10 +60,10 @@ static void make_user_message(
 			openai_add_output(out, &parts[i]);
 			buf_addc(out, '}');
 		} else {
-			buf_adds(out, "{\"type\":\"message\",\"role\":\"user\",\"content\":[{"
-				      "\"type\":\"input_text\",\"text\":");
+			/* A list of parts would match two kinds of items of the document. */
+			buf_adds(out, "{\"type\":\"message\",\"role\":\"user\",\"content\":");
 			openai_add_text(out, parts[i].text);
-			buf_adds(out, "}]}");
+			buf_addc(out, '}');
 		}
 	}
 	buf_addc(out, ']');
