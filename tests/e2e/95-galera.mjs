@@ -12,8 +12,8 @@ import { TREE, assert, finishTests, goodTurns, sleep, test, tinyProject, until, 
 
 if (!hasGalera()) throw new Error('package galera-4 is missing (etc/packages.txt)');
 const SOAK = process.env.SOAK === '1';
-const RUNS = SOAK ? 20000 : 800;
-const KILLS = SOAK ? 8 : 1;
+const RUNS = SOAK ? 6000 : 800;
+const KILLS = SOAK ? 6 : 1;
 
 let cluster;
 let proxy;
