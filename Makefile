@@ -153,11 +153,12 @@ run: packages-run
 test: packages-test
 	@exec tests/run/as-user.sh node tests/runner.mjs $(T)
 
-# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks.
+# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks, of
+# the models' services; streams cut at every byte.
 soak: packages-test
-	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9)
+	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9 e2e/41 e2e/42 unit/test_cut)
 
-# BENCH=queue or BENCH=agent measures that alone.
+# BENCH=queue, agent or cache measures that alone.
 bench: packages-bench
 	$(Q)$(MAKE) -s programs standin $(BUILD)/bench/queue $(BUILD)/bench/loop
 	@AIRUNNER_BUILD=$(BUILD) exec tests/run/as-user.sh node tests/bench/bench.mjs $(BENCH)
