@@ -153,9 +153,10 @@ run: packages-run
 test: packages-test
 	@exec tests/run/as-user.sh node tests/runner.mjs $(T)
 
-# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks.
+# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks, of
+# the models' services; streams cut at every byte.
 soak: packages-test
-	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9)
+	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9 e2e/41 e2e/42 unit/test_cut)
 
 # BENCH=queue, agent or cache measures that alone.
 bench: packages-bench

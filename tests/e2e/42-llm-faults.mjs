@@ -97,7 +97,7 @@ for (const api of APIS) {
 	});
 }
 
-/** One fault, and the wait that must follow: null is our own. */
+/** One fault, and the wait that must follow: null is our own. Each strikes before any stream's end. */
 const FAULTS = [
 	...[429, 500, 503, 529, 408, 409].map((status) => () => [{ kind: 'status', status }, null]),
 	() => [{ kind: 'status', status: 429, headers: { 'retry-after-ms': '300' } }, 300],
@@ -107,8 +107,8 @@ const FAULTS = [
 	() => [{ kind: 'down', count: 1 }, null],
 	() => [{ kind: 'cut', after_bytes: random(900) }, null],
 	() => [{ kind: 'stall', seconds: 20, after_bytes: random(900) }, null],
-	() => [{ kind: 'error_event', after_events: random(12), error_type: pick(['overloaded_error', 'api_error', 'a_new_error']) }, null],
-	() => [{ kind: 'event_text', after_events: random(12) }, null],
+	() => [{ kind: 'error_event', after_events: random(5), error_type: pick(['overloaded_error', 'api_error', 'a_new_error']) }, null],
+	() => [{ kind: 'event_text', after_events: random(5) }, null],
 ];
 const name = ({ kind, status, headers, after_bytes, after_events }) => [kind, status, after_bytes ?? after_events, ...Object.entries(headers ?? {}).map((h) => h.join(' '))].filter((x) => x !== undefined).join(' ');
 
