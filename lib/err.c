@@ -28,6 +28,7 @@ static const struct {
 	[ERR_CONFLICT] = {"conflict", 409, false, ERR_END_FAILED},
 	[ERR_TOO_LARGE] = {"too_large", 413, false, ERR_END_FAILED},
 	[ERR_IO] = {"io", 500, false, ERR_END_FAILED},
+	[ERR_DISK_FULL] = {"disk_full", 503, true, ERR_END_REQUEUE},
 	[ERR_DB] = {"database", 500, false, ERR_END_FAILED},
 	[ERR_DB_AWAY] = {"database_away", 503, true, ERR_END_REQUEUE},
 	[ERR_DB_UNSURE] = {"database_unsure", 503, false, ERR_END_REQUEUE},
@@ -108,7 +109,8 @@ err_t err_errno(const char *fmt, ...)
 	int saved = errno;
 	va_list ap;
 	va_start(ap, fmt);
-	err_t e = vmake(ERR_IO, strerror(saved), fmt, ap);
+	bool is_full = saved == ENOSPC || saved == EDQUOT;
+	err_t e = vmake(is_full ? ERR_DISK_FULL : ERR_IO, strerror(saved), fmt, ap);
 	va_end(ap);
 	return e;
 }

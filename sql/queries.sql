@@ -646,7 +646,7 @@ SELECT id, repo_id FROM runs WHERE queued_issue = ? AND due_at > NOW(3);
 
 -- name: outbox_wake
 -- in: id
-UPDATE runs SET due_at = NOW(3), updated_at = NOW(3) WHERE id = ? AND status = 'queued';
+UPDATE runs SET due_at = NULL, updated_at = NOW(3) WHERE id = ? AND status = 'queued';
 
 -- Where the run left its issue: the status it was routed in and the one that its last report moved it to.
 -- name: retry_left

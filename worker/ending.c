@@ -164,18 +164,19 @@ void ending_requeue(struct run_ctx *ctx, err_t cause)
 	static const struct {
 		enum err_code code;
 		int64_t times; /* of the first wait; -1: none */
-	} waits[] = {{ERR_STOPPING, -1}, {ERR_LATER, 8}};
+	} waits[] = {{ERR_STOPPING, -1}, {ERR_LATER, 8}, {ERR_DISK_FULL, 1}};
 	struct err kept = *cause;
 	int64_t wait_s = AWAY_WAIT_S;
 	for (size_t i = 0; i < ARRAY_LEN(waits); i++)
 		if (waits[i].code == kept.code)
 			wait_s = waits[i].times < 0 ? 0 : wait_s_of(ctx, waits[i].times);
-	if (kept.code == ERR_SPENT) {
+	if (kept.code == ERR_SPENT)
 		wait_s = rate_parked_s();
-		err_t e = note_wait(ctx, &kept, wait_s);
-		if (e)
-			log_error("%s", err_text(e));
-	}
+	err_t e = kept.code == ERR_SPENT || kept.code == ERR_DISK_FULL
+			  ? note_wait(ctx, &kept, wait_s)
+			  : NULL;
+	if (e)
+		log_error("%s", err_text(e));
 	requeue(ctx, &kept, wait_s);
 }
 

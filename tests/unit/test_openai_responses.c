@@ -138,6 +138,13 @@ static char *joined(const struct talk *t)
 static const struct llm_part results[] = {{"call_1", "1: int x;", false},
 	{"call_2", "no such file", true}, {.text = "Come to an end."}};
 
+static err_t ignore(void *arg, const struct llm_event *event)
+{
+	(void)arg;
+	(void)event;
+	return NULL;
+}
+
 static void items_go_back_as_they_came_and_each_request_begins_as_the_one_before(void **state)
 {
 	(void)state;
@@ -155,6 +162,36 @@ static void items_go_back_as_they_came_and_each_request_begins_as_the_one_before
 			    "2\",\"output\":\"Error: no such file\"},{\"type\":\"message\",\"role\""
 			    ":\"user\",\"content\":\"Come to an end.\"}],\"max_output_tokens\":9}");
 	assert_memory_equal(one, two, strlen(PREFIX TASK));
+}
+
+/* The last answer is one of a model that only talks. */
+static void a_model_that_only_talks_is_made_to_call_a_tool(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *model;
+		bool must_call, is_forced;
+	} cases[] = {{"gpt-6.1-terra", true, true}, {"gpt-6.1-terra", false, false},
+		{"gpt-oss:20b", true, false}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct canned_reply reply = {.raw = SSE_HEAD WHOLE};
+		struct canned *server = canned_start(&reply, 1);
+		AUTO(talk_release) struct talk t;
+		begin(&t, canned_url(server), cases[i].model);
+		struct llm_request req = {.prefix = t.prefix.data,
+			.prefix_len = t.prefix.len,
+			.messages = t.messages,
+			.count = 1,
+			.must_call = cases[i].must_call};
+		struct http_response res = {0};
+		bool can_retry;
+		t.llm.provider->stream(&t.llm, &req, ignore, NULL, &res, &can_retry);
+		const char *at =
+			strstr(canned_request(server, 0), "],\"tool_choice\":\"required\",");
+		assert_int_equal(at != NULL, cases[i].is_forced);
+		http_response_release(&res);
+		canned_stop(server);
+	}
 }
 
 static void a_model_that_does_not_reason_is_not_asked_to(void **state)
@@ -503,6 +540,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			items_go_back_as_they_came_and_each_request_begins_as_the_one_before),
+		cmocka_unit_test(a_model_that_only_talks_is_made_to_call_a_tool),
 		cmocka_unit_test(a_model_that_does_not_reason_is_not_asked_to),
 		cmocka_unit_test(a_stream_gives_the_same_items_at_every_split),
 		cmocka_unit_test(a_stream_cut_anywhere_has_no_end),

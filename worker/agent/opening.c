@@ -61,10 +61,11 @@ err_t agent_say(struct agent *a, const struct speech *speech)
 err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out)
 {
 	AUTO(buf_release) struct buf system = BUF(PREFIX_MAX);
-	json_auto_t *nothing = json_object();
-	ERR_TRY(template_render(a->ctx->set, "prompts/system.md", nothing, &system));
+	enum edit_format format = llm->profile.edit_format;
+	json_auto_t *data = json_pack("{s:b}", "patch", format == EDIT_PATCH);
+	ERR_TRY(template_render(a->ctx->set, "prompts/system.md", data, &system));
 	size_t count;
-	autofree struct llm_tool *tools = tools_definitions(&count);
+	autofree struct llm_tool *tools = tools_definitions(format, &count);
 	return llm_prefix(llm, system.data, tools, count, out);
 }
 

@@ -152,7 +152,9 @@ size_t anthropic_pieces(const struct llm *llm, const struct llm_request *request
 	int64_t max = request->max_output ? request->max_output : LLM_MAX_OUTPUT;
 	if (max > llm->profile.max_output)
 		max = llm->profile.max_output;
-	int tail_len = snprintf(tail, tail_size, "],\"max_tokens\":%lld}", (long long)max);
+	int tail_len = snprintf(tail, tail_size, "],%s\"max_tokens\":%lld}",
+		llm_forces_call(llm, request) ? "\"tool_choice\":{\"type\":\"any\"}," : "",
+		(long long)max);
 	size_t newest, before, n = 0;
 	choose_marks(request, &newest, &before);
 	struct http_piece *pieces = xcalloc(request->count * 4 + 2, sizeof *pieces);

@@ -51,6 +51,11 @@ bool llm_is_usable(const struct llm *llm)
 	return endpoint_is_usable(&llm->at);
 }
 
+bool llm_forces_call(const struct llm *llm, const struct llm_request *request)
+{
+	return request->must_call && llm->profile.forced_tool_choice;
+}
+
 void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, const char *raw)
 {
 	calls->items = xrealloc(calls->items, (calls->count + 1) * sizeof *calls->items);

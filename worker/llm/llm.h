@@ -90,6 +90,7 @@ struct llm_request {
 	const struct llm_message *messages;
 	size_t count;
 	int64_t max_output; /* 0: LLM_MAX_OUTPUT or what the model takes; read before each try */
+	bool must_call;     /* a tool, where the model can be made to (forced_tool_choice) */
 	http_alive_fn alive;
 	void *alive_arg;
 	err_t (*failed)(void *arg, const struct llm_failure *failure); /* may be NULL; an error ends
@@ -149,6 +150,9 @@ struct llm_answer {
 /** @return ERR_CONFIG (no such provider, models.json) */
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm);
 void llm_release(struct llm *llm);
+
+/** Is the model made to call a tool? For providers. */
+bool llm_forces_call(const struct llm *llm, const struct llm_request *request);
 
 /** Is its provider configured: a key, or an address that needs none? */
 bool llm_is_usable(const struct llm *llm);
