@@ -153,11 +153,12 @@ run: packages-run
 test: packages-test
 	@exec tests/run/as-user.sh node tests/runner.mjs $(T)
 
-# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks.
+# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks, of
+# the models' services; streams cut at every byte.
 soak: packages-test
-	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9)
+	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9 e2e/41 e2e/42 unit/test_cut)
 
-# BENCH=queue or BENCH=agent measures that alone.
+# BENCH=queue, agent or cache measures that alone.
 bench: packages-bench
 	$(Q)$(MAKE) -s programs standin $(BUILD)/bench/queue $(BUILD)/bench/loop
 	@AIRUNNER_BUILD=$(BUILD) exec tests/run/as-user.sh node tests/bench/bench.mjs $(BENCH)
@@ -172,7 +173,7 @@ help:
 	@echo 'make             build the programs into build/ (SAN=1: with sanitizers into build-san/; V=1 shows commands)'
 	@echo 'make run         everything on loopback, with stand-ins for services without keys; Ctrl-C stops it'
 	@echo 'make test        every test; T="unit/test_db e2e/10" chooses'
-	@echo 'make soak        the long harnesses in full (kill points, faults of network, database, disk, clocks, bursts)'
+	@echo 'make soak        the long harnesses in full (kill points, faults of network, database, disk, clocks, bursts, a million claims)'
 	@echo 'make bench       figures of queue and agent beside BullMQ and a bare loop, < 10 minutes; BENCH=queue or agent chooses'
 	@echo 'make lint        format, rules of the house, length report, shellcheck'
 	@echo 'make fresh       both commands on a pristine Debian 12 root (needs root); transcript in build/fresh/'

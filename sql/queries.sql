@@ -688,6 +688,20 @@ WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 -- in: run_id
 UPDATE run_steps SET ended_at = NOW(3), outcome = 'moved' WHERE run_id = ? AND ended_at IS NULL;
 
+-- ============================== rates (worker/rate) ==============================
+
+-- name: rate_take
+-- in: service, per_minute, most_ms, has_place
+-- out: taken, wait_ms, reason
+CALL rate_take(?, ?, ?, ?);
+
+-- The longer pause holds.
+-- name: rate_pause
+-- in: pause_us, reason, pause_us, service
+UPDATE rate_buckets SET reason = IF(paused_until < NOW(3) + INTERVAL ? MICROSECOND, ?, reason),
+	paused_until = GREATEST(paused_until, NOW(3) + INTERVAL ? MICROSECOND)
+WHERE service = ?;
+
 -- ============================== reconcile (worker/reconcile) ==============================
 
 -- name: reconcile_open

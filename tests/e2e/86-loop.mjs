@@ -10,13 +10,13 @@ const faults = join(STATE, 'test/loop-faults');
 rmSync(faults, { recursive: true, force: true });
 mkdirSync(faults, { recursive: true });
 const models = JSON.parse(readFileSync(join(TREE, 'etc/models.json'), 'utf8'));
-models.models['claude-haiku-5-5'].context = 16000; // a model that holds little
+models.models['claude-haiku-5-5'].context = 17000; // a model that holds little
 writeFileSync(join(faults, 'models.json'), JSON.stringify(models));
 
 const settings = { AIRUNNER_MODELS_PATH: join(faults, 'models.json'), AIRUNNER_MAX_RUNS: 1 };
 const extraEnv = (letter) => (letter === 'W' ? { AIRUNNER_FAULT: `dir@${faults}` } : {});
 const w = await world({ repos: { LOO: { files: tinyProject() } }, settings, extraEnv });
-const small = await world({ repos: { SMA: { files: tinyProject() } }, settings: { ...settings, ANTHROPIC_MODEL: 'claude-haiku-5-5' }, extraEnv, suffix: '-small' });
+const small = await world({ repos: { SMA: { files: tinyProject() } }, settings: { ...settings, ANTHROPIC_MODEL: 'claude-haiku-5-5', AIRUNNER_TRACE: 'llm' }, extraEnv, suffix: '-small' });
 
 const messages = async (self, run) => (await self.events(run.run_id)).map((e) => e.message);
 const has = (list, words) => assert.ok(list.some((text) => words.test(text)), `${words} is not in:\n${list.join('\n')}`);
@@ -52,17 +52,20 @@ await test('two calls in turn are hinted at, then worked with more effort, then 
 	assert.deepEqual([...new Set(efforts)], ['high', 'xhigh']);
 });
 
-await test('killed in the middle of the ladder it climbs on where it was', async () => {
-	await pingPong('LOO-2');
-	writeFileSync(join(faults, 'LOO-2'), 'kill@tool.str_replace.noted:4\nkill@conversation.switching:1\nkill@conversation.switched:1\n');
-	await w.issue('LOO-2');
-	const run = await w.waitRun(await w.assign('LOO-2'));
-	const [{ n }] = await w.sql(`SELECT COUNT(*) AS n FROM run_steps WHERE run_id = ${run.run_id} AND outcome = 'crashed'`);
-	assert.equal(Number(n), 3);
-	assert.equal(run.status, 'completed', run.last_error);
-	assert.match(show(w, run, 'src.js'), /42/);
-	assert.equal((await messages(w, run)).filter((text) => /^A new conversation/.test(text)).length, 2);
-});
+for (const [key, points] of [['LOO-2', ['tools.stored:5', 'conversation.switching:1']], ['LOO-9', ['event.edit:2', 'conversation.switched:2']]]) {
+	await test(`killed at ${points.join(' and ')} it climbs the ladder on where it was`, async () => {
+		await pingPong(key);
+		writeFileSync(join(faults, key), points.map((point) => `kill@${point}\n`).join(''));
+		await w.issue(key);
+		const run = await w.waitRun(await w.assign(key));
+		const [{ n }] = await w.sql(`SELECT COUNT(*) AS n FROM run_steps WHERE run_id = ${run.run_id} AND outcome = 'crashed'`);
+		assert.equal(Number(n), 2);
+		if (key === 'LOO-2') await judgePingPong(run);
+		assert.equal(run.status, 'completed', run.last_error);
+		assert.match(show(w, run, 'src.js'), /42/);
+		assert.equal((await messages(w, run)).filter((text) => /^A new conversation/.test(text)).length, 2);
+	});
+}
 
 await test('a model that never gets on ends with a question to the person, and what was tried', async () => {
 	const run = await w.work('LOO-3', [use('view', { path: 'no-such-file' })], { script: { then: 'repeat_last' } });
@@ -130,7 +133,7 @@ await test('a cache that is lost in between is told in an event, once', async ()
 	assert.match(said[0].message, /^Only 0 % of the conversation so far/);
 });
 
-const dump = "for i in $(seq 1 300); do echo \"a line of thirty bytes, $i\"; done";
+const dump = "for i in $(seq 1 340); do echo \"a line of thirty bytes, $i\"; done";
 
 async function full(key, order) {
 	await small.script(key, [...Array.from({ length: 5 }, (_, i) => bash(`echo ${i}; ${dump}`)), say('Five listings were read; now write the note.'), say('never said')]);
@@ -150,5 +153,16 @@ for (const [key, order] of [['SMA-1', ''], ['SMA-2', 'kill@summary.stored:1\nkil
 		assert.deepEqual(rows.map((row) => Number(row.n)), [6, 2], 'answers asked for twice, or another moment');
 	});
 }
+
+await test('AIRUNNER_TRACE=llm has one line for each call, with tokens, cost, waiting and request id', async () => {
+	const log = readFileSync(small.log('worker'), 'utf8').split('\n').filter((line) => /claude-haiku-5-5: \d+ fresh, \d+ written \(5m\)/.test(line));
+	const rows = await small.sql("SELECT request_id, read_tokens, cost_usd_micro FROM run_messages WHERE role = 'assistant'");
+	assert.ok(rows.length >= 24, String(rows.length));
+	for (const row of rows) {
+		const lines = log.filter((line) => line.includes(row.request_id));
+		assert.equal(lines.length, 1, `${row.request_id}: ${lines.length} lines`);
+		assert.match(lines[0], new RegExp(` ${row.read_tokens} read, .* ${(Number(row.cost_usd_micro) / 1e6).toFixed(6)} USD, .* waited \\d+ ms, 1 tries`));
+	}
+});
 
 await finishTests();

@@ -56,11 +56,11 @@ async function fill(count, limit) {
 	return 1;
 }
 
-/** Has them raced for; answers what both observers saw. */
-async function race(count, limit) {
+/** Has them raced for, in every `long`-th run a worker stays for a moment; answers what both observers saw. */
+async function race(count, limit, long) {
 	const added = Math.floor(count * ADDED);
 	const first = await fill(count - added, limit);
-	const args = [WORKERS, first, count, added].map(String);
+	const args = [WORKERS, first, count, added, long].map(String);
 	let over = false;
 	const watched = { looks: 0, most: 0 };
 	const watch = (async () => {
@@ -78,7 +78,7 @@ async function race(count, limit) {
 }
 
 await test('both observers see a limit that is not kept', async () => {
-	const seen = await race(1500, 2);
+	const seen = await race(1500, 2, 2);
 	assert.ok(seen.overlaps > 0, 'the workers saw nobody beside them');
 	assert.equal(seen.watched.most, 2);
 	assert.equal(seen.claims, 1500);
@@ -86,7 +86,7 @@ await test('both observers see a limit that is not kept', async () => {
 
 let seen;
 await test(`${WORKERS} workers claim ${RUNS.toLocaleString('en')} runs of ${REPOS.length} repositories, never two of one at a time and none twice`, async () => {
-	seen = await race(RUNS, 1);
+	seen = await race(RUNS, 1, 256);
 	console.log(`# ${seen.claims} claims in ${seen.seconds} s, ${Math.round(seen.claims / seen.seconds)} a second; looked at ${seen.watched.looks} times`);
 	assert.equal(seen.stderr, '');
 	assert.equal(seen.errors, 0);

@@ -38,7 +38,7 @@ static struct shared {
 	atomic_int is_over;
 	atomic_uchar claimed[];
 } * shared;
-static long first_id, runs, to_add;
+static long first_id, runs, to_add, every_long;
 
 static void must(err_t e, const char *what)
 {
@@ -83,8 +83,8 @@ static void be_inside(const struct run *run)
 	if (atomic_fetch_add(&shared->claimed[at], 1) != 0)
 		atomic_fetch_add(&shared->twice, 1);
 	atomic_fetch_add(&shared->claims, 1);
-	if (run->id % 16 == 0)
-		usleep(100); /* now and then somebody is inside for longer */
+	if (run->id % every_long == 0)
+		usleep(100);
 	atomic_fetch_sub(&shared->inside[run->repo_id], 1);
 }
 
@@ -176,14 +176,15 @@ static void wait_for_the_end(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 5) {
-		fprintf(stderr, "usage: race WORKERS FIRST_ID RUNS ADDED\n");
+	if (argc != 6) {
+		fprintf(stderr, "usage: race WORKERS FIRST_ID RUNS ADDED LONG\n");
 		return 2;
 	}
 	int workers = atoi(argv[1]);
 	first_id = atol(argv[2]);
 	runs = atol(argv[3]);
 	to_add = atol(argv[4]);
+	every_long = atol(argv[5]);
 	shared = mmap(NULL, sizeof *shared + (size_t)runs, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || sem_init(&shared->freed, 1, 0))

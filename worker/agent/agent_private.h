@@ -21,12 +21,12 @@ struct agent {
 	struct watch watch;
 	struct cache_watch cache;
 	struct tool_env env;
-	char start_tree[41];     /* before this call's first turn */
-	char verified_tree[41];  /* what a check or test of the model's looked at last */
-	bool asked_to_verify;    /* finish was answered with that once this round */
-	int64_t max_output;      /* raised once after an answer that was cut */
-	int cut, paused;         /* such answers in a row */
-	int outputs;             /* long outputs kept this turn */
+	char start_tree[41];    /* before this call's first turn */
+	char verified_tree[41]; /* what a check or test of the model's looked at last */
+	bool asked_to_verify;   /* finish was answered with that once this round */
+	int64_t max_output;     /* raised once after an answer that was cut */
+	int cut, paused;        /* such answers in a row */
+	int outputs;            /* long outputs kept this turn */
 	bool ended;
 	bool interrupted; /* the answer at hand is one of before a crash: its calls are not run */
 };

@@ -12,6 +12,8 @@
 #include "worker/fault.h"
 #include "worker/journal.h"
 
+#define SILENT_MANY 2 /* answers in a row without a call; the next one is made to have one */
+
 /* A call with its reservation. */
 struct asking {
 	struct agent *a;
@@ -163,6 +165,7 @@ err_t agent_ask(struct agent *a, struct llm_answer *answer)
 			.prefix_len = a->conv.prefix_len,
 			.messages = a->conv.messages,
 			.count = a->conv.count,
+			.must_call = a->watch.silent >= SILENT_MANY,
 			.alive = run_alive_callback,
 			.alive_arg = a->ctx,
 			.failed = on_failure,

@@ -16,7 +16,8 @@ static err_t store(struct agent *a, const char *name, const char *from)
 	err_t e = change_make(work_tree_store(a->ctx->tree), from, a->result->tree, &change);
 	if (err_code(e) == ERR_TOO_LARGE) /* the run goes on; its replay will say so */
 		return journal_event(a->ctx, EVENT_INFO, NULL,
-			"%s: it is not recorded, and the run cannot be replayed beyond it", err_text(e));
+			"%s: it is not recorded, and the run cannot be replayed beyond it",
+			err_text(e));
 	ERR_TRY(e);
 	return journal_blob(a->ctx, RECORD_KIND, name, change.data, change.len);
 }

@@ -101,8 +101,9 @@ static bool is_complete(const void *arg)
 static err_t stream(const struct llm *llm, const struct llm_request *request, llm_event_fn fn,
 	void *arg, struct http_response *ret_response, bool *ret_can_retry)
 {
-	char tail[64];
-	int len = snprintf(tail, sizeof tail, "],\"max_output_tokens\":%lld}",
+	char tail[96];
+	int len = snprintf(tail, sizeof tail, "],%s\"max_output_tokens\":%lld}",
+		llm_forces_call(llm, request) ? "\"tool_choice\":\"required\"," : "",
 		(long long)openai_max_output(llm, request));
 	autofree struct http_piece *pieces = NULL;
 	size_t count = openai_pieces(request, tail, (size_t)len, &pieces);

@@ -239,7 +239,7 @@ static err_t take_event(struct responses_stream *s)
 	json_error_t error;
 	if (strcmp(s->sse.data.data, "[DONE]") == 0) /* some servers; the end was said before */
 		return NULL;
-	json_auto_t *event = json_loadb(s->sse.data.data, s->sse.data.len, JSON_ALLOW_NUL, &error);
+	json_auto_t *event = raw_parse(whole(s), &error);
 	const char *type = openai_str(event, "type");
 	if (!event)
 		return err_new(ERR_OUTSIDE, "an event that is not JSON: %s", error.text);
