@@ -12,7 +12,7 @@ import { BUILD } from '../paths.mjs';
 import { TREE, assert, bash, create, finish, finishTests, sleep, test, tinyProject, until, world } from './harness.mjs';
 
 const SOAK = process.env.SOAK === '1';
-const KILLS = SOAK ? 20 : 2;
+const KILLS = SOAK ? 12 : 2;
 const SILENCE_MS = SOAK ? 45000 : 3000; // how long a child goes on without a renewal (worker/lease.h)
 
 const w = await world({
@@ -35,7 +35,8 @@ const asked = async (key) => (await w.requests('?service=anthropic')).filter((r)
 const running = (what) => () => commands(below(w.parts.worker.pid)).some((line) => line.includes(what));
 async function endsWell(run) {
 	await w.waitRun(run.id);
-	assert.deepEqual(await wrongEnd(w, { ...run, row: await rowOf(run.id) }), []);
+	// A kill may fall between an answer and its row: 90-kill-points.mjs knows where exactly, this does not.
+	assert.deepEqual(await wrongEnd(w, { ...run, row: await rowOf(run.id), askedTwice: null }), []);
 }
 const figures = (list) => `${Math.round(percentile(list, 0.5))} ms in the median, ${Math.round(percentile(list, 1))} ms at most of ${list.length}`;
 const warm = await begin();
