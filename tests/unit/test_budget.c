@@ -56,7 +56,8 @@ static void add_run(int id, int repo, const char *issue)
 static void clear(void)
 {
 	with_db_sql(db,
-		"DELETE FROM run_messages; DELETE FROM llm_calls; DELETE FROM budgets; "
+		"DELETE FROM run_events; DELETE FROM run_messages; DELETE FROM llm_calls; DELETE "
+		"FROM budgets; "
 		"DELETE FROM runs; DELETE FROM repos WHERE id > 0; "
 		"INSERT INTO repos (id, address) VALUES (1, 'one'), (2, 'two'), (3, 'three')");
 }
@@ -248,6 +249,10 @@ static void the_parent_settles_what_ended_runs_left_open_and_nothing_else(void *
 		with_db_number(db, "SELECT cost_usd_micro FROM runs WHERE id = 1"), one.reserved);
 	assert_null(budget_sweep(db));
 	assert_int_equal(budget("day", "spent_usd_micro"), one.reserved);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM run_events WHERE run_id = 1 AND "
+					    "message LIKE '%at most 0.359616 USD' AND "
+					    "JSON_VALUE(meta, '$.estimated') = 1"),
+		1);
 }
 
 static void nothing_is_reserved_for_a_run_that_is_not_ours(void **state)
