@@ -44,7 +44,7 @@ SHARE := $(BUILD)/share/airunner
 .PHONY: all programs standin units galera share help
 all: programs standin
 programs: $(PROGRAMS) share
-standin: $(BUILD)/standin $(BUILD)/fault-proxy $(BUILD)/claimer $(BUILD)/fault-clock.so
+standin: $(BUILD)/standin $(BUILD)/fault-proxy $(BUILD)/claimer $(BUILD)/race $(BUILD)/fault-clock.so
 units: $(UNITS)
 galera: $(BUILD)/galera/client
 
@@ -105,7 +105,7 @@ $(BUILD)/standin: $(call obj,$(STANDIN_SRC)) $(BUILD)/libcommon.a
 $(BUILD)/fault-clock.so: tests/fault/clock.c
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) -std=gnu17 -O2 -Wall -Wextra -fPIC -shared -o $@ $<
-$(BUILD)/claimer: $(call obj,tests/fault/claimer.c) $(BUILD)/libworker.a $(BUILD)/libcommon.a
+$(BUILD)/claimer $(BUILD)/race: $(BUILD)/%: $(BUILD)/obj/tests/fault/%.o $(BUILD)/libworker.a $(BUILD)/libcommon.a
 	$(link)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_WORKER) $(LIBS_COMMON)
 $(BUILD)/fault-proxy: $(call obj,tests/fault/proxy.c tests/fault/pair.c)
@@ -153,11 +153,12 @@ run: packages-run
 test: packages-test
 	@exec tests/run/as-user.sh node tests/runner.mjs $(T)
 
-# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks.
+# The long harnesses in full: kill points, faults of network, database, processes, disk and clocks, of
+# the models' services; streams cut at every byte.
 soak: packages-test
-	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9)
+	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9 e2e/41 e2e/42 unit/test_cut)
 
-# BENCH=queue or BENCH=agent measures that alone.
+# BENCH=queue, agent or cache measures that alone.
 bench: packages-bench
 	$(Q)$(MAKE) -s programs standin $(BUILD)/bench/queue $(BUILD)/bench/loop
 	@AIRUNNER_BUILD=$(BUILD) exec tests/run/as-user.sh node tests/bench/bench.mjs $(BENCH)

@@ -106,6 +106,7 @@ void db_rows_free(struct db_rows *rows);
 void db_rows_freep(struct db_rows **rows);
 
 err_t db_begin(struct db *db);
+bool db_in_transaction(const struct db *db);
 /** @return ERR_DB_UNSURE when the connection was lost meanwhile: re-read, never guess */
 err_t db_commit(struct db *db);
 void db_rollback(struct db *db); /* harmless without a transaction */

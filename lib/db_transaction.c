@@ -19,6 +19,11 @@ err_t db_begin(struct db *db)
 	return NULL;
 }
 
+bool db_in_transaction(const struct db *db)
+{
+	return db->in_transaction;
+}
+
 /* Only a collision says for certain that nothing was committed. */
 err_t db_commit(struct db *db)
 {

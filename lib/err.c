@@ -28,6 +28,7 @@ static const struct {
 	[ERR_CONFLICT] = {"conflict", 409, false, ERR_END_FAILED},
 	[ERR_TOO_LARGE] = {"too_large", 413, false, ERR_END_FAILED},
 	[ERR_IO] = {"io", 500, false, ERR_END_FAILED},
+	[ERR_DISK_FULL] = {"disk_full", 503, true, ERR_END_REQUEUE},
 	[ERR_DB] = {"database", 500, false, ERR_END_FAILED},
 	[ERR_DB_AWAY] = {"database_away", 503, true, ERR_END_REQUEUE},
 	[ERR_DB_UNSURE] = {"database_unsure", 503, false, ERR_END_REQUEUE},
@@ -39,7 +40,7 @@ static const struct {
 	[ERR_NETWORK] = {"network", 502, true, ERR_END_FAILED},
 	[ERR_OUTSIDE] = {"outside", 502, true, ERR_END_FAILED},
 	[ERR_OUTSIDE_FINAL] = {"outside_final", 502, false, ERR_END_FAILED},
-	[ERR_SPENT] = {"provider_spent", 502, false, ERR_END_BLOCKED},
+	[ERR_SPENT] = {"provider_spent", 502, false, ERR_END_REQUEUE},
 	[ERR_RATE] = {"rate_limited", 503, true, ERR_END_FAILED},
 	[ERR_CONTEXT] = {"context_full", 502, false, ERR_END_BLOCKED},
 	[ERR_LLM_ANSWER] = {"llm_answer", 502, false, ERR_END_FAILED},
@@ -108,7 +109,8 @@ err_t err_errno(const char *fmt, ...)
 	int saved = errno;
 	va_list ap;
 	va_start(ap, fmt);
-	err_t e = vmake(ERR_IO, strerror(saved), fmt, ap);
+	bool is_full = saved == ENOSPC || saved == EDQUOT;
+	err_t e = vmake(is_full ? ERR_DISK_FULL : ERR_IO, strerror(saved), fmt, ap);
 	va_end(ap);
 	return e;
 }

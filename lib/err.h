@@ -25,6 +25,7 @@ enum err_code {
 	ERR_CONFLICT,      /* the state does not allow it */
 	ERR_TOO_LARGE,     /* over a size limit */
 	ERR_IO,            /* file system, process or socket trouble on this machine */
+	ERR_DISK_FULL,     /* no room left to write: the run waits in the queue */
 	ERR_DB,            /* the database refused a statement */
 	ERR_DB_AWAY,       /* the database cannot be reached */
 	ERR_DB_UNSURE,     /* connection lost at commit: re-read before acting */
@@ -72,7 +73,7 @@ typedef const struct err *err_t;
 /** Makes an error. Never fails; text is cut at ERR_TEXT_MAX - 1. */
 err_t err_new(enum err_code code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/** Makes an error from errno: "<text>: <strerror>". Code ERR_IO. */
+/** Makes an error from errno: "<text>: <strerror>". Code ERR_IO, or ERR_DISK_FULL. */
 err_t err_errno(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** Puts "<where>: " before e's text; NULL stays NULL. */

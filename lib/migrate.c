@@ -16,7 +16,7 @@
 #define MIGRATION_MAX ((size_t)4 << 20)
 
 /* What this program was built for; raised with each migration. */
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 
 struct applied {
 	int64_t version;

@@ -92,8 +92,13 @@ SETTING(AIRUNNER_LLM_TIMEOUT_S,     INT,  "600",   "s",    "W",   0,            
 SETTING(AIRUNNER_HEAL_ROUNDS,       INT,  "3",     "rounds", "W", 0,                  "times that failing checks go back to the model")
 SETTING(AIRUNNER_SANDBOX_MEMORY_MB, INT,  "4096",  "MiB",  "W",   0,                  "memory of one sandboxed process")
 SETTING(AIRUNNER_INSTALL_ENV,       LIST, "NODE_EXTRA_CA_CERTS,SSL_CERT_FILE,HTTP_PROXY,HTTPS_PROXY,NO_PROXY,http_proxy,https_proxy,no_proxy,npm_config_registry", "names", "W", 0, "environment variables handed to the installation of dependencies, never a secret")
+SETTING(AIRUNNER_RATE_JIRA,         INT,  "80",    "calls a minute", "W", 0,             "most calls of Jira by all workers together; 0: not counted")
+SETTING(AIRUNNER_RATE_GITHUB,       INT,  "100",   "calls a minute", "W", 0,             "the same for GitHub's API")
+SETTING(AIRUNNER_RATE_CLAUDE,       INT,  "40",    "calls a minute", "W", 0,             "the same for Anthropic")
+SETTING(AIRUNNER_RATE_OPENAI,       INT,  "100",   "calls a minute", "W", 0,             "the same for OpenAI")
 SETTING(AIRUNNER_RETRY_BASE_MS,     INT,  "1000",  "ms",   "W",   0,                  "first wait between tries of an outside call; doubles")
 SETTING(AIRUNNER_OUTSIDE_PATIENCE_S, INT, "86400", "s", "W", 0,                  "how long a run waits in the queue for an outside service that does not answer, before it fails; 0: not at all")
+SETTING(AIRUNNER_MIN_FREE_MB,       INT,  "512",   "MiB",  "W",   0,                  "room on the disks of the state folder and the work trees below which nothing is claimed and runs wait; 0: not looked at")
 SETTING(AIRUNNER_TRACE,             LIST, "",      "",     "HPWC", 0,                 "http, sql, proc, llm: what is traced in the log")
 SETTING(AIRUNNER_CA_FILE,           PATH, "",      "",     "W",   0,                  "certificate authorities for https; empty: the system's")
 /* clang-format on */

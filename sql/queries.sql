@@ -646,7 +646,7 @@ SELECT id, repo_id FROM runs WHERE queued_issue = ? AND due_at > NOW(3);
 
 -- name: outbox_wake
 -- in: id
-UPDATE runs SET due_at = NOW(3), updated_at = NOW(3) WHERE id = ? AND status = 'queued';
+UPDATE runs SET due_at = NULL, updated_at = NOW(3) WHERE id = ? AND status = 'queued';
 
 -- Where the run left its issue: the status it was routed in and the one that its last report moved it to.
 -- name: retry_left
@@ -688,6 +688,20 @@ WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 -- in: run_id
 UPDATE run_steps SET ended_at = NOW(3), outcome = 'moved' WHERE run_id = ? AND ended_at IS NULL;
 
+-- ============================== rates (worker/rate) ==============================
+
+-- name: rate_take
+-- in: service, per_minute, most_ms, has_place
+-- out: taken, wait_ms, reason
+CALL rate_take(?, ?, ?, ?);
+
+-- The longer pause holds.
+-- name: rate_pause
+-- in: pause_us, reason, pause_us, service
+UPDATE rate_buckets SET reason = IF(paused_until < NOW(3) + INTERVAL ? MICROSECOND, ?, reason),
+	paused_until = GREATEST(paused_until, NOW(3) + INTERVAL ? MICROSECOND)
+WHERE service = ?;
+
 -- ============================== reconcile (worker/reconcile) ==============================
 
 -- name: reconcile_open
@@ -707,3 +721,12 @@ SELECT DATE_FORMAT(IFNULL(started_at, created_at), '%Y-%m-%dT%H:%i:%s.%fZ') AS s
 	issue_type, model, input_tokens, output_tokens, thinking_tokens, cached_tokens, cost_usd_micro, cost_known,
 	turns, attempt, crashes, pr_url, branch
 FROM runs WHERE id = ?;
+
+-- What each model of a run did and cost, in the order in which they came in. cost_known: each of its answers has a cost.
+-- name: run_models
+-- in: run_id
+-- out: model, turns, fresh, written, cached, output, thinking, cost_usd_micro, cost_known
+SELECT model, COUNT(*) AS turns, SUM(fresh_tokens) AS fresh, SUM(written_tokens) AS written, SUM(read_tokens) AS cached,
+	SUM(output_tokens) AS output, SUM(thinking_tokens) AS thinking, IFNULL(SUM(cost_usd_micro), 0) AS cost_usd_micro,
+	COUNT(cost_usd_micro) = COUNT(*) AS cost_known
+FROM run_messages WHERE run_id = ? AND role = 'assistant' GROUP BY model ORDER BY MIN(conv), model;

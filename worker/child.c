@@ -20,6 +20,7 @@
 #include "worker/jira/jira.h"
 #include "worker/lease.h"
 #include "worker/pipeline.h"
+#include "worker/rate.h"
 #include "worker/repo_sync.h"
 
 static void on_stop(int signal_number)
@@ -56,6 +57,7 @@ static void close_all(struct run_ctx *ctx)
 	jira_close(ctx->jira);
 	json_decref(ctx->state);
 	run_release(&ctx->run);
+	rate_use(NULL);
 	db_close(ctx->db);
 	git_stop();
 	http_exit();
@@ -78,6 +80,7 @@ int child_work(const struct settings *set, struct repo_configs *repos, const cha
 	if (!e)
 		e = run_load(ctx.db, id, fence, &ctx.run);
 	if (!e) {
+		rate_use(ctx.db);
 		log_set_context(id, ctx.run.issue_key, worker);
 		FAULT_START(ctx.run.issue_key);
 		FAULT_POINT("run.loaded");

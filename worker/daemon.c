@@ -129,8 +129,8 @@ static err_t tick(struct daemon *d)
 		ERR_TRY(reload_repos(d));
 	int64_t looked_ms = d->looked_ms;
 	err_t e = daemon_claim(d, &stopping);
-	ERR_TRY(daemon_watch(d)); /* leases are renewed whatever hinders claims */
-	ERR_TRY(e);
+	err_t watched = daemon_watch(d); /* leases are renewed whatever hinders claims */
+	ERR_TRY(e ? e : watched);
 	if (d->looked_ms != looked_ms)
 		ERR_TRY(helpers_start(&d->helpers, d->db, d->options, &d->children));
 	tell_systemd(d);

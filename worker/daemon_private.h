@@ -15,7 +15,8 @@ struct daemon {
 	int poke_fd;
 	int64_t renewed_ms, reaped_ms, watched_ms, looked_ms; /* CLOCK_MONOTONIC; 0: not yet */
 	struct helpers helpers;
-	bool hungry; /* somebody woke us, or a run ended: claim now */
+	int64_t full_ms; /* when it was said last that a disk is full; 0: none is */
+	bool hungry;     /* somebody woke us, or a run ended: claim now */
 	int claimed;
 	bool refused; /* the run to be worked by hand cannot be claimed */
 };

@@ -7,9 +7,11 @@
 #include "lib/mem.h"
 #include "worker/budget.h"
 #include "worker/claim.h"
+#include "worker/disk.h"
 #include "worker/daemon_private.h"
 #include "worker/fault.h"
 
+#define DISK_TELL_MS 60000
 #define WATCH_MS 500
 #define RENEW_MS 10000
 #define REAP_MS 5000
@@ -89,9 +91,30 @@ static bool has_room(const struct daemon *d)
 	       (size_t)settings_int(d->options->set, S_AIRUNNER_MAX_RUNS);
 }
 
+/* A run that is claimed while a disk is full would only be put back. */
+static bool disks_have_room(struct daemon *d)
+{
+	const struct daemon_options *o = d->options;
+	err_t e = disk_check(o->set, settings_str(o->set, S_AIRUNNER_STATE_DIR));
+	for (size_t i = 0; i < o->repos->count && !e; i++)
+		e = disk_check(o->set, o->repos->items[i].workdir);
+	bool is_told = e && d->full_ms && monotonic_ms() - d->full_ms < DISK_TELL_MS;
+	if (e && !is_told) {
+		log_error("no run is claimed: %s", err_text(e));
+		d->full_ms = monotonic_ms();
+	}
+	if (!e && d->full_ms) {
+		log_info("there is room on the disks again");
+		d->full_ms = 0;
+	}
+	return !e;
+}
+
 static err_t claim_all(struct daemon *d, volatile sig_atomic_t *stopping)
 {
 	d->hungry = false;
+	if (!disks_have_room(d))
+		return NULL;
 	while (!*stopping && has_room(d)) {
 		struct run run AUTO(run_release) = {0};
 		int64_t asked_ms = monotonic_ms();

@@ -19,6 +19,7 @@
 #include "worker/outbox_effects.h"
 #include "worker/outbox_row.h"
 #include "worker/repo_sync.h"
+#include "worker/rate.h"
 
 #define HEADS 50     /* issues looked at in one go */
 #define AWAY_AFTER 2 /* failures in a row, after which a service is left alone for this pass */
@@ -62,28 +63,29 @@ static err_t open_forge(struct drainer *d, int64_t run_id)
 	return forge_open(d->ctx.set, repo, &d->ctx.forge);
 }
 
+static err_t wake_locked(struct db *db, int64_t repo_id, int64_t run_id)
+{
+	struct db_rows *locked AUTO(db_rows_freep) = NULL;
+	ERR_TRY(db_query(db, Q_REPO_LOCK, DB_ARGS(db_i64(repo_id)), &locked));
+	ERR_TRY(db_exec(db, Q_OUTBOX_WAKE, DB_ARGS(db_i64(run_id)), NULL));
+	return db_exec(db, Q_REPO_REFRESH_HEAD, DB_ARGS(db_i64(repo_id)), NULL);
+}
+
 /* The issue's queued run waits for the last of them. */
 static err_t wake(struct db *db, const char *issue_key)
 {
 	struct db_rows *open AUTO(db_rows_freep) = NULL, *waiter AUTO(db_rows_freep) = NULL;
-	struct db_rows *locked AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(db, Q_OUTBOX_OPEN, DB_ARGS(db_str(issue_key)), &open));
 	if (db_rows_next(open))
 		return NULL;
 	ERR_TRY(db_query(db, Q_OUTBOX_WAITER, DB_ARGS(db_str(issue_key)), &waiter));
 	if (!db_rows_next(waiter))
 		return NULL;
-	int64_t repo_id = db_rows_i64(waiter, "repo_id");
-	ERR_TRY(db_begin(db));
-	err_t e = db_query(db, Q_REPO_LOCK, DB_ARGS(db_i64(repo_id)), &locked);
-	if (!e)
-		e = db_exec(db, Q_OUTBOX_WAKE, DB_ARGS(db_i64(db_rows_i64(waiter, "id"))), NULL);
-	if (!e)
-		e = db_exec(db, Q_REPO_REFRESH_HEAD, DB_ARGS(db_i64(repo_id)), NULL);
-	if (!e)
-		return db_commit(db);
-	db_rollback(db);
-	return e;
+	struct db_try t = {0};
+	while (db_try(db, &t))
+		t.error =
+			wake_locked(db, db_rows_i64(waiter, "repo_id"), db_rows_i64(waiter, "id"));
+	return t.error;
 }
 
 static const char *const words[] = {
@@ -180,6 +182,7 @@ static err_t drain(struct drainer *d)
 static err_t open_all(struct drainer *d, struct repo_configs *repos)
 {
 	ERR_TRY(db_open(d->ctx.set, &d->ctx.db));
+	rate_use(d->ctx.db);
 	ERR_TRY(repo_configs_ids(d->ctx.db, repos));
 	ERR_TRY(http_init());
 	return jira_open(d->ctx.set, &d->ctx.jira);
@@ -189,6 +192,7 @@ static void close_all(struct drainer *d)
 {
 	forge_close(d->ctx.forge);
 	jira_close(d->ctx.jira);
+	rate_use(NULL);
 	db_close(d->ctx.db);
 	http_exit();
 }

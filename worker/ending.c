@@ -16,6 +16,7 @@
 #include "worker/journal.h"
 #include "worker/metrics.h"
 #include "worker/pipeline_private.h"
+#include "worker/rate.h"
 
 #define AWAY_WAIT_S 15
 #define OUTSIDE_WAIT 15       /* times AIRUNNER_RETRY_BASE_MS: the first wait, doubled each time */
@@ -116,7 +117,10 @@ err_t ending_decide(struct run_ctx *ctx, err_t cause)
 			text_json(reason), "category", text_json(category_of(ctx, code)), "tree",
 			tree));
 	ERR_TRY(step_begin(ctx, &end, &id));
-	return step_end(ctx, id, "ok");
+	FAULT_POINT("end.begun");
+	ERR_TRY(step_end(ctx, id, "ok"));
+	FAULT_POINT("end.decided");
+	return NULL;
 }
 
 err_t ending_decided(const struct run_ctx *ctx)
@@ -149,17 +153,30 @@ static int64_t wait_s_of(const struct run_ctx *ctx, int64_t times)
 	return ((wait < most ? wait : most) + 999) / 1000;
 }
 
+static err_t note_wait(struct run_ctx *ctx, err_t cause, int64_t wait_s)
+{
+	return journal_event(ctx, EVENT_ERROR, NULL, "%s. Tries again in %lld s", cause->text,
+		(long long)wait_s);
+}
+
 void ending_requeue(struct run_ctx *ctx, err_t cause)
 {
 	static const struct {
 		enum err_code code;
 		int64_t times; /* of the first wait; -1: none */
-	} waits[] = {{ERR_STOPPING, -1}, {ERR_LATER, 8}};
+	} waits[] = {{ERR_STOPPING, -1}, {ERR_LATER, 8}, {ERR_DISK_FULL, 1}};
 	struct err kept = *cause;
 	int64_t wait_s = AWAY_WAIT_S;
 	for (size_t i = 0; i < ARRAY_LEN(waits); i++)
 		if (waits[i].code == kept.code)
 			wait_s = waits[i].times < 0 ? 0 : wait_s_of(ctx, waits[i].times);
+	if (kept.code == ERR_SPENT)
+		wait_s = rate_parked_s();
+	err_t e = kept.code == ERR_SPENT || kept.code == ERR_DISK_FULL
+			  ? note_wait(ctx, &kept, wait_s)
+			  : NULL;
+	if (e)
+		log_error("%s", err_text(e));
 	requeue(ctx, &kept, wait_s);
 }
 
@@ -189,8 +206,9 @@ err_t ending_wait(struct run_ctx *ctx, err_t cause, bool *ret_waits)
 	if (!db_rows_next(rows) || db_rows_i64(rows, "waited_s") >= patience_s)
 		return NULL;
 	int64_t wait_s = wait_s_of(ctx, db_rows_i64(rows, "waits") - 1);
-	ERR_TRY(journal_event(
-		ctx, EVENT_ERROR, NULL, "%s. Tried again in %lld s", kept.text, (long long)wait_s));
+	int64_t parked_s = kept.code == ERR_RATE ? rate_parked_s() : 0;
+	wait_s = wait_s > parked_s ? wait_s : parked_s;
+	ERR_TRY(note_wait(ctx, &kept, wait_s));
 	*ret_waits = true;
 	requeue(ctx, &kept, wait_s);
 	return NULL;

@@ -14,6 +14,7 @@
 #include "lib/mem.h"
 #include "worker/fault.h"
 #include "worker/http_trace.h"
+#include "worker/rate.h"
 
 #define DEFAULT_TIMEOUT_MS 20000
 #define DEFAULT_MAX_BODY (8u << 20)
@@ -302,6 +303,7 @@ err_t http_try(const struct settings *set, const struct http_request *request,
 		.body = BUF(max_body), .headers = BUF(MAX_HEADERS), .tries = 1};
 	if (client.busy && client.pid == getpid())
 		return err_new(ERR_INTERNAL, "an HTTP call inside an HTTP call");
+	ERR_TRY(rate_take(set, request->service, request->alive, request->alive_arg));
 	ERR_TRY(client_open());
 	struct call call = {.req = request, .res = ret_response, .max_body = max_body};
 	int64_t began_ms = now_ms();
@@ -313,5 +315,6 @@ err_t http_try(const struct settings *set, const struct http_request *request,
 	ret_response->ms = now_ms() - began_ms;
 	FAULT_POINT("http.%s.after", request->service);
 	http_trace_response(request, ret_response, e);
+	rate_note(set, request->service, ret_response);
 	return e ? in_call(request, e) : NULL;
 }

@@ -76,6 +76,26 @@ static void from_state(json_t *m, json_t *metadata, const struct run_ctx *ctx)
 			copy_or_null(ctx, "test.failed")));
 }
 
+/* A run can have several models; each has its own tokens and cost. */
+static json_t *models_of(const struct run_ctx *ctx)
+{
+	static const char *const figures[] = {
+		"turns", "fresh", "written", "cached", "output", "thinking", "cost_usd_micro"};
+	struct db_rows *rows AUTO(db_rows_freep) = NULL;
+	json_t *list = json_array();
+	err_t e = db_query(ctx->db, Q_RUN_MODELS, DB_ARGS(db_i64(ctx->run.id)), &rows);
+	if (e)
+		log_warning("models of run %lld: %s", (long long)ctx->run.id, err_text(e));
+	while (!e && db_rows_next(rows)) {
+		json_t *one = json_pack("{s:o}", "model", text_or_null(db_rows_str(rows, "model")));
+		for (size_t i = 0; i < ARRAY_LEN(figures); i++)
+			set_i64(one, figures[i], db_rows_i64(rows, figures[i]));
+		set(one, "cost_known", json_boolean(db_rows_i64(rows, "cost_known")));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
 json_t *run_metrics_json(
 	struct run_ctx *ctx, enum run_status status, const char *reason, const char *category)
 {
@@ -96,6 +116,7 @@ json_t *run_metrics_json(
 	set(m, "error_message", text_or_null(success ? NULL : reason));
 	from_row(m, metadata, rows);
 	from_state(m, metadata, ctx);
+	set(metadata, "models", models_of(ctx));
 	set(m, "metadata", metadata);
 	return m;
 }

@@ -11,7 +11,8 @@
  * thinking_tokens, cached_tokens, build_attempts (times the checks ran), self_heal_attempts,
  * pre_commit_passed, tests_run, tests_passed (yes or no; the numbers are in metadata.tests),
  * files_changed, lines_added, lines_removed, estimated_cost (US dollars), metadata {attempt,
- * crashes, turns, cost_known, branch, pr_url, rollback_tag, known_findings, tests}.
+ * crashes, turns, cost_known, branch, pr_url, rollback_tag, known_findings, tests, models (one of
+ * each: turns, tokens fresh, written, cached, output and thinking, cost_usd_micro, cost_known)}.
  *
  * @param reason    why it ended so, or NULL
  * @param category  error category, or NULL

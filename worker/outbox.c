@@ -169,14 +169,12 @@ err_t outbox_settled(struct run_ctx *ctx, const char *issue_key)
 
 err_t outbox_store(struct run_ctx *ctx, const struct effect *effects, size_t count)
 {
-	err_t e = NULL;
-	ERR_TRY(db_begin(ctx->db));
-	for (size_t i = 0; i < count && !e; i++)
-		e = row_add(ctx, &effects[i]);
-	if (!e)
-		return db_commit(ctx->db);
-	db_rollback(ctx->db);
-	return not_ours(ctx, e);
+	struct db_try t = {0};
+	while (db_try(ctx->db, &t)) {
+		for (size_t i = 0; i < count && !t.error; i++)
+			t.error = row_add(ctx, &effects[i]);
+	}
+	return not_ours(ctx, t.error);
 }
 
 err_t outbox_effect(struct run_ctx *ctx, struct effect *effect, json_t **ret_result)

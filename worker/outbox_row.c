@@ -19,7 +19,9 @@
 #include "lib/mem.h"
 #include "lib/redact.h"
 #include "worker/fault.h"
+#include "worker/rate.h"
 
+#define TURN_PATIENCE_MS 2000 /* of a call: a row is to be sent before send_until */
 #define BACKOFF_DOUBLINGS 9
 #define BACKOFF_MOST 300 /* times AIRUNNER_RETRY_BASE_MS: five minutes */
 
@@ -153,7 +155,10 @@ static err_t note_failure(
 	struct run_ctx *ctx, struct outbox_row *row, const struct err *cause, bool unsure)
 {
 	bool again = may_pass(row, cause->code, unsure);
-	int64_t wait_us = again ? 1000 * backoff_ms(ctx->set, row->attempts - 1) : 0;
+	int64_t wait_ms = backoff_ms(ctx->set, row->attempts - 1);
+	if (cause->code == ERR_RATE && wait_ms < rate_parked_s() * 1000)
+		wait_ms = rate_parked_s() * 1000;
+	int64_t wait_us = again ? 1000 * wait_ms : 0;
 	autofree char *words = redact_str(cause->text);
 	row->state = again ? ROW_WAITING : ROW_VOID;
 	ERR_TRY(db_exec(ctx->db, Q_OUTBOX_FAILED,
@@ -181,7 +186,9 @@ err_t outbox_row_try(struct run_ctx *ctx, struct outbox_row *row, bool look_only
 	bool sent = false;
 	*ret_refused = (struct err){0};
 	FAULT_POINT("outbox.%s.taken", outbox_row_name(row));
+	rate_set_patience(TURN_PATIENCE_MS);
 	err_t e = call_service(ctx, row, look_only, &sent, &result);
+	rate_set_patience(0);
 	row->attempts++; /* as taking it has made them */
 	if (e) {
 		*ret_refused = *e;

@@ -16,6 +16,7 @@
 #include "worker/jira/jira.h"
 #include "worker/jira/search.h"
 #include "worker/steps/route.h"
+#include "worker/rate.h"
 
 #define LOCK_NAME "airunner-reconcile"
 #define JQL_MAX 4096
@@ -126,10 +127,12 @@ static err_t work(struct db *db, const struct settings *set)
 	if (!got) /* another worker is at it */
 		return NULL;
 	ERR_TRY(http_init());
+	rate_use(db);
 	err_t e = jira_open(set, &jira);
 	if (!e)
 		e = reconcile(db, set, jira);
 	jira_close(jira);
+	rate_use(NULL);
 	http_exit();
 	return e;
 }

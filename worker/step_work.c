@@ -6,6 +6,7 @@
 
 #include "lib/mem.h"
 #include "lib/redact.h"
+#include "worker/disk.h"
 #include "worker/fault.h"
 #include "worker/steps/publish_guard.h"
 
@@ -41,6 +42,14 @@ bool run_moved(const struct run_ctx *ctx)
 	return json_is_true(run_state_get(ctx, "fetch.moved"));
 }
 
+/* What is only published needs no room; work that is kept at the end is tried in any case. */
+static err_t check_room(const struct run_ctx *ctx, const struct step *step)
+{
+	bool writes = step->needs >= NEEDS_TREE || step->work == step_checkout;
+	return ctx->repo && writes && !ctx->closing ? disk_check(ctx->set, ctx->repo->workdir)
+						    : NULL;
+}
+
 /* One journalled step. The step's own error counts more than one of closing the journal row. */
 err_t step_work(struct run_ctx *ctx, const struct step *step, enum step_next *ret_next)
 {
@@ -52,6 +61,7 @@ err_t step_work(struct run_ctx *ctx, const struct step *step, enum step_next *re
 	FAULT_POINT("step.%s.before", step->name);
 	db_prefer(ctx->db);
 	ERR_TRY(run_check_alive(ctx));
+	ERR_TRY(check_room(ctx, step));
 	ERR_TRY(step_begin(ctx, step, &id));
 	FAULT_POINT("step.%s.begun", step->name);
 	*ret_next = STEP_NEXT;

@@ -27,8 +27,8 @@ BEGIN
 				AND r.position = part.position AND (r.due_at IS NULL OR r.due_at <= NOW(3))
 				AND (SELECT busy.id FROM runs busy WHERE busy.running_line = r.line) IS NULL
 			ORDER BY r.id LIMIT 1)) INTO next_id
-		FROM (SELECT DISTINCT priority, position FROM runs FORCE INDEX (by_queue)
-			WHERE repo_id = the_repo AND status = 'queued') part;
+		FROM (SELECT priority, position FROM runs FORCE INDEX (by_queue)
+			WHERE repo_id = the_repo AND status = 'queued' GROUP BY repo_id, status, priority, position) part;
 	ELSEIF is_open THEN
 		SELECT r.id, r.priority, r.position INTO next_id, next_priority, next_position
 		FROM runs r FORCE INDEX (by_queue)
@@ -56,8 +56,7 @@ END;
 -- Claims the next run, or the run the_id, past order and pause but not past limit and line. No row:
 -- nothing waits, or the_id cannot be claimed.
 -- The head is read without locks first (SELECT INTO; SET would lock): a locking read of the index pays
--- much more for each entry that was taken and is not purged yet. If another worker holds that
--- repository, the first is taken that nobody holds.
+-- much more for each entry that was taken and is not purged yet, and bars others from changing theirs.
 -- The slot is the lowest free one below the limit, or the run's id where there is none. The UNIQUE
 -- keys of slot and line decide, not the count: when they refuse, or the head is stale, the count is put
 -- right and the head looked for anew. A step of the last claim that did not end in order is a crash.
@@ -87,23 +86,22 @@ BEGIN
 			SELECT id INTO first_repo FROM repos FORCE INDEX (by_head) WHERE ready = 1
 			ORDER BY head_priority, head_position, last_claim_at, head_run_id LIMIT 1;
 		END IF;
-		lock_one: WHILE first_repo IS NOT NULL DO
+		try_one: WHILE first_repo IS NOT NULL DO
 			SELECT p.id, p.max_running, p.running, p.plain_order, p.paused = 0, IFNULL(the_id, p.head_run_id), r.kind,
 				r.issue_key, r.project_key, r.line, r.fence, r.attempt, r.crashes, r.priority
 			INTO the_repo, most, busy, repo_plain, is_open, the_run, the_kind,
 				the_issue, the_project, the_line, the_fence, the_attempt, the_crashes, the_priority
 			FROM repos p LEFT JOIN runs r ON r.id = IFNULL(the_id, p.head_run_id)
 			WHERE p.id = first_repo AND (p.ready = 1 OR the_id IS NOT NULL) FOR UPDATE SKIP LOCKED;
-			IF the_repo IS NOT NULL THEN
-				LEAVE lock_one;
-			END IF;
 			SET first_repo = NULL;
-			IF is_plain AND the_id IS NULL THEN
-				SELECT id INTO first_repo FROM repos FORCE INDEX (by_head_id) WHERE ready = 1
-				ORDER BY head_run_id LIMIT 1 FOR UPDATE SKIP LOCKED;
-			ELSEIF the_id IS NULL THEN
-				SELECT id INTO first_repo FROM repos FORCE INDEX (by_head) WHERE ready = 1
-				ORDER BY head_priority, head_position, last_claim_at, head_run_id LIMIT 1 FOR UPDATE SKIP LOCKED;
+			IF the_repo IS NULL AND the_id IS NULL THEN
+				-- another worker claims from it: the next one that nobody holds
+				FOR other IN (SELECT id FROM repos FORCE INDEX (by_head) WHERE ready = 1 ORDER BY IF(is_plain, 0, head_priority),
+					IF(is_plain, 0, head_position), IF(is_plain, 0, last_claim_at), head_run_id LIMIT 16) DO
+					IF first_repo IS NULL THEN
+						SELECT id INTO first_repo FROM repos WHERE id = other.id AND ready = 1 FOR UPDATE SKIP LOCKED;
+					END IF;
+				END FOR;
 			END IF;
 		END WHILE;
 		IF the_repo IS NOT NULL THEN

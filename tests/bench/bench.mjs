@@ -7,6 +7,7 @@ import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const PARTS = ['queue', 'agent', 'cache'];
+const DEADLINE_MIN = Number(process.env.BENCH_MINUTES ?? 20);
 const wanted = process.argv[2] ?? '';
 if (wanted && !PARTS.includes(wanted)) {
 	console.error(`BENCH=${wanted}: one of ${PARTS.join(', ')}`);
@@ -30,6 +31,10 @@ const { removeAtEnd } = await import('../run/parts.mjs');
 removeAtEnd(state);
 
 console.log(`${cpus().length} processors, load ${loadavg()[0].toFixed(1)}, Node ${process.version}, data in ${place}`);
+setTimeout(() => { // what was started is ended with this process (tests/run/leash.sh)
+	console.error(`not done within ${DEADLINE_MIN} minutes (BENCH_MINUTES)`);
+	process.exit(1);
+}, DEADLINE_MIN * 60000).unref();
 let failed = false;
 for (const part of wanted ? [wanted] : PARTS) {
 	const start = Date.now();

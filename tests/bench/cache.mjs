@@ -5,10 +5,36 @@ import { spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BUILD, TREE } from '../paths.mjs';
-import { files, turns } from './agent.mjs';
 import { table } from './figures.mjs';
 
 const CALLS = 20;
+const PARTS = 40;
+
+const lines = (count, text) => Array.from({ length: count }, (_, i) => `${text(i)}\n`).join('');
+const partName = (i) => `src/area${i % 8}/part${i % PARTS}.js`;
+const partLine = (i) => `exports.value${i} = (input) => combine(input, ${i});`;
+
+/** A repository with the usual papers: a README and rules for agents, and files of 120 lines. */
+const files = () => ({
+	'README.md': lines(60, (i) => `Paragraph ${i} of what this package is for and how it is used by others.`),
+	'AGENTS.md': lines(60, (i) => `- Rule ${i}: how code is written, tested and named in this project.`),
+	...Object.fromEntries(Array.from({ length: PARTS }, (_, n) => [partName(n), lines(120, partLine)])),
+});
+
+/** A sub-task as people write them, with words of others. */
+const points = (count, of) => lines(count, (i) => `Point ${i} of ${of}: what is wanted here, how it shows, and what must stay as it is.`);
+
+const comments = ['the reviewer', 'the tester', 'the author', 'the owner'].map((who) => ({ author: 'human-1', body: points(10, who) }));
+
+/** Looks at a page, changes a line, looks for its uses; over and over, then checks and finishes. */
+function turns() {
+	const work = Array.from({ length: CALLS - 1 }, (_, i) => {
+		const path = partName(Math.floor(i / 3));
+		const input = [{ path, from: 1 + i, to: 30 + i }, { path, old: `${partLine(i)}\n`, new: `exports.value${i} = changed;\n` }, { command: `grep -rn 'value${i} ' src | head -n 8` }][i % 3];
+		return { tools: [{ name: ['view', 'str_replace', 'bash'][i % 3], input }] };
+	});
+	return [...work, { tools: [{ name: 'bash', input: { command: `node --check ${partName(0)}` } }, { name: 'finish', input: { summary: 'Changed some lines.' } }] }];
+}
 const GRAIN = 128; // OpenAI caches whole pieces of so many tokens
 
 /** The price in force today for a prompt of this size, USD per million tokens. */
@@ -54,8 +80,8 @@ function leastOpenai(model, totals) {
 }
 
 async function run(w, name, key) {
-	await w.script(key, turns(CALLS - 1));
-	await w.issue(key);
+	await w.script(key, turns());
+	await w.issue(key, { comments, description: `${key}: please do this.\n\n${points(85, 'the task')}` });
 	const id = await w.assign(key);
 	const log = openSync(w.log(`run-${id}`), 'a');
 	const child = spawn(join(BUILD, 'airunner-worker'), ['--run', String(id)], {
@@ -78,7 +104,8 @@ function judge(name, model, rows) {
 	const least = (model.provider === 'anthropic' ? leastAnthropic : leastOpenai)(model, rows.map(total));
 	const later = rows.slice(1);
 	return {
-		name, fresh: sum(rows, (row) => row.fresh), written: sum(rows, (row) => row.written), read: sum(rows, (row) => row.was_read),
+		name, first: total(rows[0]), added: Math.round((total(rows.at(-1)) - total(rows[0])) / (rows.length - 1)),
+		fresh: sum(rows, (row) => row.fresh), written: sum(rows, (row) => row.written), read: sum(rows, (row) => row.was_read),
 		share: sum(later, (row) => row.was_read) / sum(later, total), inputCost, plain, least,
 	};
 }
@@ -93,7 +120,7 @@ export async function measure() {
 		for (const [name, model] of Object.entries(models)) {
 			if (!process.env.BENCH_MODEL || name === process.env.BENCH_MODEL) found.push(judge(name, model, await run(w, name, `CAC-${++key}`)));
 		}
-		table(`The prompt cache: input of a scripted run of ${CALLS} calls, at list prices`,
+		table(`The prompt cache: input tokens and cost of a scripted run of ${CALLS} calls, at list prices (opening of ${found[0].first} tokens, then ${found[0].added} a call)`,
 			['model', 'fresh', 'written', 'read', 'read after the first call', 'USD without', 'USD with', 'ratio', 'least possible', 'above it'],
 			found.map((f) => [f.name, f.fresh, f.written, f.read, `${(100 * f.share).toFixed(1)} %`, f.plain.toFixed(5), f.inputCost.toFixed(5),
 				(f.inputCost / f.plain).toFixed(3), f.least.toFixed(5), `${(100 * (f.inputCost / f.least - 1)).toFixed(1)} %`]));

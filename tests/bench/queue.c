@@ -1,8 +1,7 @@
 /*
  * Measures the queue through the worker's own functions. Called by tests/bench/queue.mjs, which has
  * filled the tables; one line of microseconds a sample on standard output.
- *   queue claim N   claim (measured), close and enqueue anew so that the depth stays (the latter
- *                   measured too): "claim enqueue"
+ *   queue claim N   claim, close and enqueue anew so that the depth stays: "claim enqueue close"
  *   queue wake N    enqueue and poke -> a waiting worker has the run: "enqueue woken"
  */
 #include <poll.h>
@@ -78,10 +77,12 @@ static void claim_one(bool is_shown)
 		fprintf(stderr, "nothing to claim\n");
 		exit(1);
 	}
+	double closing = now_us();
 	must(run_close(db, &run, RUN_COMPLETED, "measured", NULL, NULL), "close");
+	double closed = now_us() - closing;
 	double added = enqueue(run.project_key, run.priority);
 	if (is_shown)
-		printf("%.1f %.1f\n", claimed, added);
+		printf("%.1f %.1f %.1f\n", claimed, added, closed);
 }
 
 /* The daemon's loop without its children: woken by the poke, claim. */

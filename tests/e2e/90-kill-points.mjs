@@ -56,8 +56,10 @@ async function work(lane, order, killed = async () => {}) {
 	let row = null;
 	while (Date.now() < end) {
 		[row] = await w.sql(`SELECT status, reason, crashes, fence FROM runs WHERE id = ${id}`);
-		if (!['queued', 'running'].includes(row.status)) break;
-		await killed({ id, key, file, row });
+		// What it was sending when it was killed is the drainer's to end.
+		const ended = !['queued', 'running'].includes(row.status);
+		if (ended && (await w.sql(`SELECT id FROM outbox WHERE run_id = ${id} AND state IN ('waiting', 'sending')`)).length === 0) break;
+		if (!ended) await killed({ id, key, file, row });
 		// What a dead process was sending is looked up after 30 s; nobody needs to wait so long here.
 		await w.sql(`UPDATE outbox SET send_until = NOW(3) WHERE run_id = ${id} AND state = 'sending' AND fence < (SELECT fence FROM runs WHERE id = ${id})`);
 		await sleep(100);

@@ -15,14 +15,15 @@ import { STATE, assert, bash, create, finish, finishTests, sleep, test, tinyProj
 const SOAK = process.env.SOAK === '1';
 const SEED = Number(process.env.FAULT_SEED ?? 20261122);
 const SERVICES = ['jira', 'github', 'anthropic', 'git'];
+const BEHIND = [...SERVICES, 'openai']; // the other provider is only asked when Anthropic is away
 const LLM_TIMEOUT_S = 4;
-const TIME_BOX_MS = SOAK ? Infinity : 22000; // no further run is started after it
+const TIME_BOX_MS = SOAK ? Infinity : 14000; // no further run is started after it
 const RUN_MS = SOAK ? 240000 : 90000;
 
 const token = `ghp_${randomBytes(20).toString('hex')}`;
 const folder = join(STATE, 'test/91-git-server');
 const server = await gitServer(folder, token);
-const proxy = await FaultProxy.start(SERVICES, join(STATE, 'test/91-fault-proxy.log'));
+const proxy = await FaultProxy.start(BEHIND, join(STATE, 'test/91-fault-proxy.log'));
 const at = (name, path) => `http://127.0.0.1:${proxy.ports[name]}${path}`;
 const bare = join(folder, 'repos/test/far.git');
 const w = await world({
@@ -30,14 +31,15 @@ const w = await world({
 	settings: {
 		GH_TOKEN: token, AIRUNNER_CA_FILE: join(folder, 'ca.pem'), AIRUNNER_LLM_TIMEOUT_S: LLM_TIMEOUT_S,
 		JIRA_BASE_URL: at('jira', '/jira'), GITHUB_API_URL: at('github', '/github'), ANTHROPIC_BASE_URL: at('anthropic', '/anthropic'),
+		OPENAI_BASE_URL: at('openai', '/openai/v1'), AIRUNNER_OUTSIDE_PATIENCE_S: 3600,
 	},
 });
 git(bare, 'config', 'http.receivepack', 'true');
-for (const name of SERVICES) await proxy.target(name, name === 'git' ? server.port : w.standinPort);
+for (const name of BEHIND) await proxy.target(name, name === 'git' ? server.port : w.standinPort);
 
 let count = 100;
 /** A run with these faults, each of another service; answers what is needed to judge it. */
-async function work(faults) {
+async function work(faults, ends = (row) => !['queued', 'running'].includes(row.status)) {
 	count += 1;
 	const key = `FAR-${count}`;
 	await w.script(key, [create('notes.md', `A note for ${key}.\n`), bash('cat notes.md'), finish('Added a note.')]);
@@ -49,8 +51,8 @@ async function work(faults) {
 	const id = await w.assign(key);
 	let row;
 	for (const end = from + RUN_MS; Date.now() < end; await sleep(100)) {
-		[row] = await w.sql(`SELECT status, reason, crashes, attempt, due_at > NOW(3) + INTERVAL 5 SECOND AS parked FROM runs WHERE id = ${id}`);
-		if (!['queued', 'running'].includes(row.status) || row.parked === '1') break;
+		[row] = await w.sql(`SELECT status, reason, crashes, attempt, status = 'queued' AND due_at > NOW(3) AS waits FROM runs WHERE id = ${id}`);
+		if (ends(row)) break;
 		// A call whose end is not known is looked up after 30 s; nobody needs to wait so long here.
 		await w.sql(`UPDATE outbox SET send_until = NOW(3) WHERE run_id = ${id} AND state = 'waiting' AND send_until > NOW(3)`);
 	}
@@ -58,7 +60,7 @@ async function work(faults) {
 	await proxy.clear();
 	return {
 		key, id, row, bare, ms: Date.now() - from,
-		turns: Object.fromEntries(SERVICES.map((name) => [name, state[name].turns - before[name].turns])),
+		turns: Object.fromEntries(BEHIND.map((name) => [name, state[name].turns - before[name].turns])),
 		struck: Object.fromEntries(faults.map(({ service }) => [service, state[service].struck])),
 	};
 }
@@ -123,19 +125,28 @@ await test('a fault of any kind at any turn of any service: the run completes, e
 	assert.ok(process.env.FAULTS || strikes >= took.length, `only ${strikes} faults struck`);
 });
 
-/** What a reason has to say so that a person knows where to look. */
-const NAMES = { jira: /jira/i, github: /github/i, anthropic: /anthropic/i, git: /git|https:\/\/127/i };
+/** What a person is told while a service is away. */
+const NAMES = { jira: /jira/i, github: /github/i, anthropic: /anthropic|openai/i, git: /git|https:\/\/127/i };
 for (const service of SOAK ? SERVICES : shuffled(SERVICES, SEED).slice(0, 2)) {
-	await test(`${service} away for good: the run waits or ends with words that name it, and does nothing twice`, async () => {
-		const ran = await work([{ service, kind: 'reset-before', count: -1 }]);
-		assert.ok(ran.row.parked === '1' || ['failed', 'blocked'].includes(ran.row.status), JSON.stringify(ran.row));
-		const said = ran.row.reason ?? (await w.events(ran.id)).map((e) => e.message).join('\n');
+	await test(`${service} away: the run waits with words that name it, and completes when it is back`, async () => {
+		const away = (name) => ({ service: name, kind: 'reset-before', count: -1 });
+		const ran = await work(service === 'anthropic' ? [away('anthropic'), away('openai')] : [away(service)], (row) => row.waits === '1' || row.status !== 'running' && row.status !== 'queued');
+		assert.equal(ran.row.waits, '1', JSON.stringify(ran.row));
+		const said = (await w.events(ran.id)).filter((e) => e.level === 'error').at(-1).message;
 		assert.match(said, NAMES[service]);
-		console.log(`# ${service} away: ${ran.row.status}, ${said.split('\n').at(-1)}`);
+		console.log(`# ${service} away: ${said}`);
 		for (const [what, n] of Object.entries(await effectsOf(w, ran))) assert.ok(n <= 1, `${what}: ${n}`);
-		assert.equal(ran.row.crashes, '0');
+		await w.waitRun(ran.id);
+		const [row] = await w.sql(`SELECT status, reason, crashes, attempt FROM runs WHERE id = ${ran.id}`);
+		assert.deepEqual(await wrongEnd(w, { ...ran, row, askedTwice: null }), []);
+		assert.deepEqual([row.crashes, row.attempt], ['0', '1']);
 	});
 }
+await test('with one provider of models away the other works the run', async () => {
+	const ran = await work([{ service: 'anthropic', kind: 'reset-before', count: -1 }]);
+	assert.deepEqual(await wrongEnd(w, ran), []);
+	assert.ok(ran.turns.openai > 0);
+});
 
 await test('one byte a second from the model ends at the limit of the call, and the next try completes', async () => {
 	const ran = await work([{ service: 'anthropic', kind: 'drip', arg: 1000, skip: 1 }]);

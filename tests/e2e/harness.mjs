@@ -76,14 +76,14 @@ export class World extends Stack {
 		worlds.push(this);
 	}
 
-	#repository(project, { folder, files, name: repoName = project.toLowerCase(), url, bare, owner = 'test' }) {
+	#repository(project, { folder, files, name: repoName = project.toLowerCase(), url, bare, owner = 'test', workdir = join(this.state, 'work', repoName) }) {
 		const path = bare ?? join(this.state, 'repos', `${repoName}.git`);
 		if (files) {
 			folder = join(this.state, 'files', repoName);
 			writeFiles(folder, files);
 		}
 		if (folder) makeRepository(folder, path);
-		this.repos[project] = { name: repoName, bare: path, url: url ?? path, owner, workdir: join(this.state, 'work', repoName) };
+		this.repos[project] = { name: repoName, bare: path, url: url ?? path, owner, workdir };
 	}
 
 	/** Brings it all up. */

@@ -1,5 +1,6 @@
 // What a run has done outside, judged: each effect exactly once. Used by the fault harnesses
 // (tests/e2e/9x-*.mjs).
+import { sleep } from '../run/parts.mjs';
 import { git } from '../sample/sample.mjs';
 
 const lines = (text) => text.split('\n').filter(Boolean);
@@ -28,12 +29,23 @@ export async function effectsOf(w, { key, id, bare }) {
 	};
 }
 
+/** What a run left in the outbox is sent by the drainer: waits until it has been. */
+export async function settled(w, id, timeoutMs = 60000) {
+	for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(100)) {
+		const open = await w.sql(`SELECT id FROM outbox WHERE run_id = ${id} AND state IN ('waiting', 'sending')`);
+		if (open.length === 0) return;
+		// A call whose end is not known is looked up after 30 s; nobody needs to wait so long here.
+		await w.sql(`UPDATE outbox SET send_until = NOW(3) WHERE run_id = ${id} AND state = 'waiting' AND send_until > NOW(3)`);
+	}
+}
+
 /**
  * Everything that is wrong with the end of a run that was to complete, as words.
  * @param askedTwice how many answers may have been asked for twice; null: any
  */
 export async function wrongEnd(w, { key, id, bare, row, askedTwice: wanted = 0 }) {
 	const wrong = [];
+	await settled(w, id);
 	const expect = (what, is, right) => is === right || wrong.push(`${what}: ${is}, not ${right}`);
 	expect(`status (${row.reason ?? ''})`, row.status, 'completed');
 	for (const [what, n] of Object.entries(await effectsOf(w, { key, id, bare }))) expect(what, n, 1);

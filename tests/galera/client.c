@@ -82,7 +82,8 @@ static void come_back(struct db *db)
 	lost++;
 	must(db_reconnect_within(db, AWAY_MS), "reconnect");
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	must(db_query(db, Q_RUNS_OF_WORKER, DB_ARGS(db_str(name)), &rows), "read again");
+	must(db_query(db, Q_RUNS_OF_WORKER, DB_ARGS(db_i64(run_claim_mark()), db_str(name)), &rows),
+		"read again");
 	while (db_rows_next(rows)) {
 		struct run run = {.id = db_rows_i64(rows, "id"),
 			.fence = db_rows_i64(rows, "fence"),

@@ -14,20 +14,20 @@ export const SERVICES = {
 		configured: ['JIRA_BASE_URL', 'JIRA_API_TOKEN'],
 		settings: (url, secret) => ({
 			JIRA_BASE_URL: `${url}/jira`, JIRA_EMAIL: 'ai@example.com', JIRA_API_TOKEN: secret('standin-jira-token'),
-			JIRA_AI_ACCOUNT_ID: AI_ACCOUNT, JIRA_HUMAN_ACCOUNT_ID: HUMAN_ACCOUNT,
+			JIRA_AI_ACCOUNT_ID: AI_ACCOUNT, JIRA_HUMAN_ACCOUNT_ID: HUMAN_ACCOUNT, AIRUNNER_RATE_JIRA: 0,
 		}),
 	},
 	github: {
 		configured: ['GH_TOKEN'],
-		settings: (url, secret) => ({ GITHUB_API_URL: `${url}/github`, GH_TOKEN: secret('standin-github-token') }),
+		settings: (url, secret) => ({ GITHUB_API_URL: `${url}/github`, GH_TOKEN: secret('standin-github-token'), AIRUNNER_RATE_GITHUB: 0 }),
 	},
 	anthropic: {
 		configured: ['ANTHROPIC_API_KEY'],
-		settings: (url, secret) => ({ ANTHROPIC_BASE_URL: `${url}/anthropic`, ANTHROPIC_API_KEY: secret('standin-anthropic-key') }),
+		settings: (url, secret) => ({ ANTHROPIC_BASE_URL: `${url}/anthropic`, ANTHROPIC_API_KEY: secret('standin-anthropic-key'), AIRUNNER_RATE_CLAUDE: 0 }),
 	},
 	openai: {
 		configured: ['OPENAI_API_KEY'],
-		settings: (url, secret) => ({ OPENAI_BASE_URL: `${url}/openai/v1`, OPENAI_API_KEY: secret('standin-openai-key') }),
+		settings: (url, secret) => ({ OPENAI_BASE_URL: `${url}/openai/v1`, OPENAI_API_KEY: secret('standin-openai-key'), AIRUNNER_RATE_OPENAI: 0 }),
 	},
 };
 

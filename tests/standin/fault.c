@@ -50,8 +50,21 @@ static json_t *usual_body(const struct req *q, int status)
 		"message", words, "request_id", jstr(q->headers, "request-id", "req_fault"));
 }
 
+/* Every answer of these services has one, errors too. */
+static void name_request(struct req *q)
+{
+	bool is_anthropic = strcmp(q->service, "anthropic") == 0;
+	const char *header = is_anthropic ? "request-id" : "x-request-id";
+	if ((!is_anthropic && strcmp(q->service, "openai") != 0) ||
+		json_object_get(q->headers, header))
+		return;
+	autofree char *id = random_id(is_anthropic ? "req_011C" : "req_", 20);
+	answer_header(q, header, "%s", id);
+}
+
 static void strike_status(struct req *q, const json_t *rule)
 {
+	name_request(q);
 	json_t *body = json_object_get(rule, "body");
 	int status = (int)number(rule, "status", 500);
 	if (json_is_string(body))

@@ -98,8 +98,10 @@ static enum MHD_Result send_answer(struct req *q)
 	json_t *value;
 	json_object_foreach (q->headers, name, value)
 		MHD_add_response_header(response, name, json_string_value(value));
-	if (q->out.len == 0)
+	if (q->out.len == 0 || !q->stream) { /* one piece, headers and all */
 		wait_ms(q, q->pace.first_delay_ms);
+		q->pace.first_delay_ms = 0;
+	}
 	enum MHD_Result sent = MHD_queue_response(q->conn, (unsigned)q->status, response);
 	MHD_destroy_response(response);
 	return sent;

@@ -105,6 +105,16 @@ static void act_labels(struct req *q, json_t *issue)
 	event_issue(q, issue, person(q), "labels");
 }
 
+static void act_priority(struct req *q, json_t *issue)
+{
+	const char *priority = jstr(q->json, "priority", NULL);
+	if (!priority)
+		return;
+	json_object_set_new(issue, "priority", json_string(priority));
+	issue_changed(issue, person(q), "priority", NULL, NULL, NULL, priority);
+	event_issue(q, issue, person(q), "priority");
+}
+
 static void act_comment(struct req *q, json_t *issue)
 {
 	const json_t *given = json_object_get(q->json, "comment");
@@ -127,6 +137,7 @@ static void post_act(struct req *q)
 		return;
 	}
 	act_labels(q, issue);
+	act_priority(q, issue);
 	act_status(q, issue);
 	act_comment(q, issue);
 	act_assignee(q, issue);

@@ -7,6 +7,7 @@
 
 #include "lib/mem.h"
 #include "tests/standin/openai.h"
+#include "tests/standin/openai_cache.h"
 #include "tests/standin/world.h"
 
 static const char *const known[] = {"model", "input", "instructions", "reasoning", "text",
@@ -157,10 +158,13 @@ static json_t *usage_of(struct req *q, const json_t *turn, const json_t *output)
 	json_int_t reasoning = (json_int_t)strlen(jstr(turn, "thinking", "")) / 4;
 	json_int_t input = (json_int_t)(strlen(in) + strlen(jstr(q->json, "instructions", ""))) / 4;
 	json_int_t answer = (json_int_t)strlen(out) / 4 + reasoning;
-	json_t *usage = json_pack("{s:I, s:{s:i, s:i}, s:I, s:{s:I}, s:I}", "input_tokens", input,
-		"input_tokens_details", "cached_tokens", 0, "cache_write_tokens", 0,
-		"output_tokens", answer, "output_tokens_details", "reasoning_tokens", reasoning,
-		"total_tokens", input + answer);
+	autofree char *prompt = xasprintf("%s%s", jstr(q->json, "instructions", ""), in);
+	int64_t read, written;
+	openai_cache_use(jstr(q->json, "model", ""), prompt, world_now_ms(), &read, &written);
+	json_t *usage = json_pack("{s:I, s:{s:I, s:I}, s:I, s:{s:I}, s:I}", "input_tokens", input,
+		"input_tokens_details", "cached_tokens", (json_int_t)read, "cache_write_tokens",
+		(json_int_t)written, "output_tokens", answer, "output_tokens_details",
+		"reasoning_tokens", reasoning, "total_tokens", input + answer);
 	json_object_update(usage, json_object_get(turn, "usage"));
 	return usage;
 }

@@ -340,8 +340,8 @@ static void a_question_ends_the_work_and_calls_after_it_are_not_run(void **state
 
 static int64_t events(const char *like)
 {
-	autofree char *sql = xasprintf(
-		"SELECT COUNT(*) FROM run_events WHERE message LIKE '%s'", like);
+	autofree char *sql =
+		xasprintf("SELECT COUNT(*) FROM run_events WHERE message LIKE '%s'", like);
 	return with_db_number(db, sql);
 }
 
@@ -433,7 +433,8 @@ static void finish_without_a_check_is_asked_for_twice(void **state)
 	world_open(&w, &s, NULL);
 	assert_int_equal(work(&w, "Do it."), ERR_NONE);
 	assert_int_equal(canned_count(w.server), 3);
-	const char *told = strstr(body(&w, 2), "\"tool_use_id\":\"f\",\"content\":\"Not finished yet");
+	const char *told =
+		strstr(body(&w, 2), "\"tool_use_id\":\"f\",\"content\":\"Not finished yet");
 	assert_non_null(told);
 	assert_non_null(strstr(told, "- b.txt"));
 	assert_string_equal(w.result.summary, "Done so.");
@@ -452,7 +453,8 @@ static void a_conversation_near_its_context_is_summed_up_and_followed_by_a_new_o
 	}
 	prompt_tokens = 1000;
 	says(&s, "end_turn",
-		"[{\"type\":\"thinking\",\"thinking\":\"private\",\"signature\":\"c2ln\"},{\"type\":"
+		"[{\"type\":\"thinking\",\"thinking\":\"private\",\"signature\":\"c2ln\"},{"
+		"\"type\":"
 		"\"text\",\"text\":\"I made b and c.\"}]");
 	says(&s, "tool_use", FINISH);
 	char models[] = "/tmp/airunner-models-XXXXXX";
@@ -809,9 +811,10 @@ static void secrets_are_masked_and_long_output_is_cut_but_kept(void **state)
 		"[" TOOL("a", "view", "{\"path\":\"secret.txt\"}") "," TOOL(
 			"b", "bash", "{\"command\":\"long\"}") "]");
 	says(&s, "tool_use",
-		"[" TOOL("a", "view", "{\"path\":\"/output/1-1.txt\",\"from\":2490,\"to\":2510}") "," TOOL("b",
-			"grep", "{\"pattern\":\"^1234 \",\"path\":\"/output\"}") "," TOOL("c", "view",
-			"{\"path\":\"/output/../a.txt\"}") "," TOOL("d", "create",
+		"[" TOOL("a", "view",
+			"{\"path\":\"/output/1-1.txt\",\"from\":2490,\"to\":2510}") "," TOOL("b",
+			"grep", "{\"pattern\":\"^1234 \",\"path\":\"/output\"}") "," TOOL("c",
+			"view", "{\"path\":\"/output/../a.txt\"}") "," TOOL("d", "create",
 			"{\"path\":\"/output/x\",\"text\":\"x\"}") "]");
 	says(&s, "tool_use", FINISH);
 	AUTO(world_close) struct world w;
@@ -841,7 +844,8 @@ static void kept_outputs_come_back_when_the_work_goes_on_elsewhere(void **state)
 	says(&s, "tool_use", "[" TOOL("b", "bash", "{\"command\":\"long\"}") "]");
 	says(&s, "tool_use", FINISH);
 	says(&s, "tool_use",
-		"[" TOOL("a", "view", "{\"path\":\"/output/1-1.txt\",\"from\":2000,\"to\":2001}") "]");
+		"[" TOOL("a", "view",
+			"{\"path\":\"/output/1-1.txt\",\"from\":2000,\"to\":2001}") "]");
 	says(&s, "tool_use", FINISH);
 	AUTO(world_close) struct world w;
 	world_open(&w, &s, NULL);
@@ -877,7 +881,8 @@ int main(void)
 		cmocka_unit_test(each_request_begins_with_the_bytes_of_the_one_before),
 		cmocka_unit_test(finishing_without_a_change_is_told_apart),
 		cmocka_unit_test(a_question_ends_the_work_and_calls_after_it_are_not_run),
-		cmocka_unit_test(answers_without_a_tool_call_are_reminded_and_then_climb_the_ladder),
+		cmocka_unit_test(
+			answers_without_a_tool_call_are_reminded_and_then_climb_the_ladder),
 		cmocka_unit_test(a_call_that_repeats_climbs_the_ladder_to_a_person),
 		cmocka_unit_test(a_ladder_that_is_killed_at_every_turn_ends_the_same),
 		cmocka_unit_test(finish_without_a_check_is_asked_for_twice),

@@ -116,9 +116,9 @@ static void the_first_request_is_as_the_api_wants_it(void **state)
 		"\"tools\":[{\"name\":\"view\",\"description\":\"Shows \\\"a\\\" "
 		"file.\",\"input_schema\":{\"type\":\"object\"}}],"
 		"\"system\":[{\"type\":\"text\",\"text\":\"You "
-		"are\\nit.\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}],"
+		"are\\nit.\",\"cache_control\":{\"type\":\"ephemeral\"}}],"
 		"\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"Do "
-		"this.\",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}}]}],"
+		"this.\",\"cache_control\":{\"type\":\"ephemeral\"}}]}],"
 		"\"max_tokens\":32000}");
 	json_auto_t *parsed = json_loads(s, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(parsed);
@@ -131,6 +131,40 @@ static void a_model_of_the_old_kind_gets_a_thinking_budget(void **state)
 	talk_begin(&t, "claude-haiku-4-5");
 	assert_non_null(strstr(t.prefix.data,
 		"\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":8000},\"tools\""));
+}
+
+static void only_a_model_that_takes_it_is_made_to_call_a_tool(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *model;
+		bool is_forced;
+	} cases[] = {{"claude-opus-4-8", true}, {"claude-sonnet-5-5", false},
+		{"claude-haiku-4-5", false}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(talk_release) struct talk t;
+		talk_begin(&t, cases[i].model);
+		struct llm_request req = {.prefix = t.prefix.data,
+			.prefix_len = t.prefix.len,
+			.messages = t.messages,
+			.count = 1,
+			.must_call = true};
+		autofree char *s = join(&t.llm, &req);
+		assert_int_equal(
+			strstr(s, "],\"tool_choice\":{\"type\":\"any\"},\"max_tokens\"") != NULL,
+			cases[i].is_forced);
+	}
+}
+
+static void planning_has_a_budget_of_its_own(void **state)
+{
+	(void)state;
+	AUTO(talk_release) struct talk t;
+	talk_begin(&t, "claude-haiku-4-5");
+	t.llm.purpose = LLM_PLAN;
+	AUTO(buf_release) struct buf prefix = BUF(1 << 16);
+	assert_null(llm_prefix(&t.llm, "Plan.", NULL, 0, &prefix));
+	assert_non_null(strstr(prefix.data, "\"budget_tokens\":10000}"));
 }
 
 static const struct llm_part results[] = {{"toolu_1", "1: int x;", false},
@@ -330,6 +364,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_request_is_as_the_api_wants_it),
 		cmocka_unit_test(a_model_of_the_old_kind_gets_a_thinking_budget),
+		cmocka_unit_test(only_a_model_that_takes_it_is_made_to_call_a_tool),
+		cmocka_unit_test(planning_has_a_budget_of_its_own),
 		cmocka_unit_test(each_request_is_a_byte_prefix_of_the_next_but_for_the_marks),
 		cmocka_unit_test(the_newest_user_message_is_marked_and_the_one_before_when_far),
 		cmocka_unit_test(an_answer_is_kept_as_received),

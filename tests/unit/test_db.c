@@ -178,10 +178,34 @@ static void a_transaction_with_another_error_is_undone_and_ends(void **state)
 	db_rollback(db);
 }
 
+static void errors_by_which_the_server_goes_away_are_told_from_a_statements_own(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned number;
+		enum err_code code;
+	} cases[] = {{2002, ERR_DB_AWAY}, {2006, ERR_DB_AWAY}, {2013, ERR_DB_AWAY},
+		{1053, ERR_DB_AWAY}, {1317, ERR_DB_AWAY}, {1927, ERR_DB_AWAY}, {1290, ERR_DB_AWAY},
+		{1047, ERR_DB_AWAY}, {1040, ERR_DB_AWAY}, {1021, ERR_DB_AWAY},
+		{1062, ERR_DB_DUPLICATE}, {1205, ERR_DB_RETRY}, {1213, ERR_DB_RETRY},
+		{1969, ERR_DB_RETRY}, {1020, ERR_DB_RETRY}, {1064, ERR_DB}, {1146, ERR_DB},
+		{1406, ERR_DB}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		db->lost = false;
+		err_t e = db_error(db, cases[i].number, "test", "words");
+		if (err_code(e) != cases[i].code)
+			fail_msg("%u is %s", cases[i].number, err_code_name(err_code(e)));
+		assert_int_equal(db->lost, cases[i].code == ERR_DB_AWAY);
+	}
+	assert_null(db_reconnect(db));
+}
+
 int main(void)
 {
 	db = with_db_open(&set);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			errors_by_which_the_server_goes_away_are_told_from_a_statements_own),
 		cmocka_unit_test(numbers_of_every_kind_come_back),
 		cmocka_unit_test(bytes_come_back_as_they_went),
 		cmocka_unit_test(a_fenced_write_that_changes_nothing_is_still_ours),

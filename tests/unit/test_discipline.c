@@ -159,8 +159,9 @@ static void stored_and_read_again_it_watches_on_where_it_was(void **state)
 static void commands_that_check_are_told_by_their_words(void **state)
 {
 	(void)state;
-	const char *const checks[] = {"npm test", "cd a && npx tsc --noEmit", "make check", "pytest -q",
-		"./node_modules/.bin/eslint src", "node --check src.js", "npm run build"};
+	const char *const checks[] = {"npm test", "cd a && npx tsc --noEmit", "make check",
+		"pytest -q", "./node_modules/.bin/eslint src", "node --check src.js",
+		"npm run build"};
 	const char *const others[] = {"ls -la", "cat testimony.txt", "git status", "echo --test",
 		"grep -rn latest .", "sed -i s/a/b/ contest", ""};
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)

@@ -328,6 +328,22 @@ static void arguments_that_are_no_object_are_told_to_us_and_not_sent_back(void *
 	assert_string_equal(calls.items[0].id, "a");
 }
 
+static void a_nul_and_numbers_of_any_size_do_not_hide_the_rest(void **state)
+{
+	(void)state;
+	static const char stream[] =
+		"data: "
+		"{\"created\":123456789012345678901234567890,\"choices\":[{\"index\":0,\"delta\":{"
+		"\"tool_calls\":[{\"index\":0,\"id\":\"c\",\"function\":{\"name\":\"view\","
+		"\"arguments\":\"{}\\u0000{\"}}]},\"finish_reason\":\"tool_calls\"}],\"usage\":"
+		"null}\n\n"
+		"data: [DONE]\n\n";
+	struct got g;
+	assert_null(feed_two(stream, strlen(stream), 30, &g));
+	assert_string_equal(g.calls.data, "c view null;");
+	got_release(&g);
+}
+
 static void errors_inside_a_stream_are_told_apart(void **state)
 {
 	(void)state;
@@ -406,6 +422,7 @@ int main(void)
 		cmocka_unit_test(every_end_is_told_apart_and_said_again_by_its_name),
 		cmocka_unit_test(calls_of_servers_that_leave_things_out_are_kept_apart),
 		cmocka_unit_test(arguments_that_are_no_object_are_told_to_us_and_not_sent_back),
+		cmocka_unit_test(a_nul_and_numbers_of_any_size_do_not_hide_the_rest),
 		cmocka_unit_test(errors_inside_a_stream_are_told_apart),
 		cmocka_unit_test(a_server_without_usage_or_price_has_no_known_cost),
 		cmocka_unit_test(an_error_in_the_stream_is_asked_again_and_nothing_of_it_is_used),

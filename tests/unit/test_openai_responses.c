@@ -133,12 +133,17 @@ static char *joined(const struct talk *t)
 	"\"prompt_cache_key\":\"run-7\",\"tools\":[{\"type\":\"function\",\"name\":\"view\"," \
 	"\"description\":\"Shows \\\"a\\\" file.\",\"parameters\":{\"type\":\"object\"}," \
 	"\"strict\":false}],\"instructions\":\"You are\\nit.\",\"input\":["
-#define TASK \
-	"{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":" \
-	"\"Do this.\"}]}"
+#define TASK "{\"type\":\"message\",\"role\":\"user\",\"content\":\"Do this.\"}"
 
 static const struct llm_part results[] = {{"call_1", "1: int x;", false},
 	{"call_2", "no such file", true}, {.text = "Come to an end."}};
+
+static err_t ignore(void *arg, const struct llm_event *event)
+{
+	(void)arg;
+	(void)event;
+	return NULL;
+}
 
 static void items_go_back_as_they_came_and_each_request_begins_as_the_one_before(void **state)
 {
@@ -155,9 +160,38 @@ static void items_go_back_as_they_came_and_each_request_begins_as_the_one_before
 			    ",{\"type\":\"function_call_output\",\"call_id\":\"call_1\",\"output\":"
 			    "\"1: int x;\"},{\"type\":\"function_call_output\",\"call_id\":\"call_"
 			    "2\",\"output\":\"Error: no such file\"},{\"type\":\"message\",\"role\""
-			    ":\"user\",\"content\":[{\"type\":\"input_text\",\"text\":\"Come to an "
-			    "end.\"}]}],\"max_output_tokens\":9}");
+			    ":\"user\",\"content\":\"Come to an end.\"}],\"max_output_tokens\":9}");
 	assert_memory_equal(one, two, strlen(PREFIX TASK));
+}
+
+/* The last answer is one of a model that only talks. */
+static void a_model_that_only_talks_is_made_to_call_a_tool(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *model;
+		bool must_call, is_forced;
+	} cases[] = {{"gpt-6.1-terra", true, true}, {"gpt-6.1-terra", false, false},
+		{"gpt-oss:20b", true, false}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct canned_reply reply = {.raw = SSE_HEAD WHOLE};
+		struct canned *server = canned_start(&reply, 1);
+		AUTO(talk_release) struct talk t;
+		begin(&t, canned_url(server), cases[i].model);
+		struct llm_request req = {.prefix = t.prefix.data,
+			.prefix_len = t.prefix.len,
+			.messages = t.messages,
+			.count = 1,
+			.must_call = cases[i].must_call};
+		struct http_response res = {0};
+		bool can_retry;
+		t.llm.provider->stream(&t.llm, &req, ignore, NULL, &res, &can_retry);
+		const char *at =
+			strstr(canned_request(server, 0), "],\"tool_choice\":\"required\",");
+		assert_int_equal(at != NULL, cases[i].is_forced);
+		http_response_release(&res);
+		canned_stop(server);
+	}
 }
 
 static void a_model_that_does_not_reason_is_not_asked_to(void **state)
@@ -174,7 +208,7 @@ struct got {
 	struct buf text;
 	int begins, ends;
 	enum llm_stop stop;
-	char stop_name[64], detail[128];
+	char stop_name[64], detail[128], input[64];
 	struct llm_usage usage;
 };
 
@@ -184,6 +218,8 @@ static err_t note(void *arg, const struct llm_event *event)
 	g->begins += event->type == LLM_EVENT_BEGIN;
 	if (event->type == LLM_EVENT_BLOCK)
 		buf_addf(&g->text, "%s\n", event->json);
+	if (event->type == LLM_EVENT_BLOCK && event->tool_id)
+		snprintf(g->input, sizeof g->input, "%s", event->tool_input);
 	if (event->type != LLM_EVENT_END)
 		return NULL;
 	g->ends++;
@@ -259,6 +295,35 @@ static void every_end_is_told_apart_and_said_again_by_its_name(void **state)
 		assert_int_equal(g.stop, cases[i].stop);
 		assert_int_equal(responses_stop_of(g.stop_name), cases[i].stop);
 		assert_string_equal(g.detail, cases[i].detail);
+		buf_release(&g.text);
+	}
+}
+
+/* The item's bytes are those that came: numbers of any size, white space, escapes. */
+static void items_of_every_form_are_kept_to_the_byte(void **state)
+{
+	(void)state;
+	static const char *const items[] = {
+		"{\"type\": \"later\", \"n\":123456789012345678901234567890, \"r\":1.50e2,"
+		"\"u\":\"\\u00e4\\u0000\",\"o\":{ }}",
+		"{\"type\":\"reasoning\",\"id\":\"r\",\"summary\":[],\"encrypted_content\":\"a\\/"
+		"b\"}",
+		"{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"view\",\"arguments\":\"{}"
+		"\\u0000{\"}",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(items); i++) {
+		autofree char *stream = xasprintf(
+			"data: {\"type\":\"response.created\"}\n\n"
+			"data: {\"type\":\"response.output_item.done\",\"item\":%s}\n\n"
+			"data: {\"type\":\"response.completed\",\"response\":{\"usage\":null}}\n\n",
+			items[i]);
+		autofree char *line = xasprintf("%s\n", items[i]);
+		struct got g;
+		assert_null(feed_two(stream, strlen(stream), 50, &g));
+		assert_string_equal(g.text.data, line);
+		assert_int_equal(g.usage.output, 0);
+		if (g.stop == LLM_STOP_TOOLS) /* cut at its NUL it would be a call with {} */
+			assert_string_equal(g.input, "null");
 		buf_release(&g.text);
 	}
 }
@@ -475,10 +540,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 			items_go_back_as_they_came_and_each_request_begins_as_the_one_before),
+		cmocka_unit_test(a_model_that_only_talks_is_made_to_call_a_tool),
 		cmocka_unit_test(a_model_that_does_not_reason_is_not_asked_to),
 		cmocka_unit_test(a_stream_gives_the_same_items_at_every_split),
 		cmocka_unit_test(a_stream_cut_anywhere_has_no_end),
 		cmocka_unit_test(every_end_is_told_apart_and_said_again_by_its_name),
+		cmocka_unit_test(items_of_every_form_are_kept_to_the_byte),
 		cmocka_unit_test(errors_inside_a_stream_are_told_apart),
 		cmocka_unit_test(an_answer_is_kept_as_received),
 		cmocka_unit_test(trouble_that_passes_is_asked_again_and_nothing_of_it_is_used),

@@ -72,7 +72,6 @@ static void an_unlisted_model_is_usable_but_has_no_price(void **state)
 	(void)state;
 	AUTO(profile_release) struct profile p;
 	assert_null(profile_read(models, "models.json", "claude-next-9", "anthropic", &p));
-	assert_false(p.is_listed);
 	assert_int_equal(p.thinking, THINKING_ADAPTIVE);
 	assert_string_equal(p.provider, "anthropic");
 	assert_string_equal(p.model, "claude-next-9");
@@ -86,12 +85,38 @@ static void a_name_with_its_date_is_the_same_model(void **state)
 	AUTO(profile_release) struct profile p;
 	assert_null(
 		profile_read(models, "models.json", "claude-haiku-4-5-20251001", "anthropic", &p));
-	assert_true(p.is_listed);
 	assert_int_equal(p.thinking, THINKING_ENABLED);
 	assert_int_equal(p.thinking_budget[LLM_EXECUTE], 8000);
 	assert_int_equal(p.thinking_budget[LLM_PLAN], 10000);
 	assert_string_equal(p.effort, "");
 	assert_string_equal(p.model, "claude-haiku-4-5-20251001");
+}
+
+static void an_unlisted_name_gets_the_family_it_begins_with(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *model, *named_by, *provider, *api, *max_tokens;
+		enum thinking_mode thinking;
+	} cases[] = {
+		{"gpt-9-nova", "anthropic", "openai", "responses", "", THINKING_ADAPTIVE},
+		{"gpt-4.1-mini", "anthropic", "openai", "responses", "", THINKING_NONE},
+		{"gpt-oss:20b", "anthropic", "openai", "chat", "max_tokens", THINKING_NONE},
+		{"o3-pro", "openai", "openai", "responses", "", THINKING_ADAPTIVE},
+		{"qwen3-coder:30b", "openai", "openai", "chat", "max_tokens", THINKING_NONE},
+		{"qwen3-coder:30b", "anthropic", "anthropic", "messages", "", THINKING_ADAPTIVE},
+		{"gpt-6.1-terra", "anthropic", "openai", "responses", "", THINKING_ADAPTIVE},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(profile_release) struct profile p;
+		assert_null(
+			profile_read(models, "models.json", cases[i].model, cases[i].named_by, &p));
+		assert_string_equal(p.provider, cases[i].provider);
+		assert_string_equal(p.api, cases[i].api);
+		assert_string_equal(p.max_tokens, cases[i].max_tokens);
+		assert_int_equal(p.thinking, cases[i].thinking);
+		assert_int_equal(p.price_count > 0, strcmp(p.model, "gpt-6.1-terra") == 0);
+	}
 }
 
 static void every_listed_model_can_be_read(void **state)
@@ -129,6 +154,7 @@ int main(void)
 		cmocka_unit_test(a_large_prompt_costs_its_own_tier),
 		cmocka_unit_test(an_unlisted_model_is_usable_but_has_no_price),
 		cmocka_unit_test(a_name_with_its_date_is_the_same_model),
+		cmocka_unit_test(an_unlisted_name_gets_the_family_it_begins_with),
 		cmocka_unit_test(every_listed_model_can_be_read),
 		cmocka_unit_test(a_wrong_entry_is_named),
 	};

@@ -188,8 +188,8 @@ err_t agent_check_finish(struct agent *a, struct tool_result *result);
 
 /* ---- record.c ---- */
 
-/** How the work tree changed since the last record, exactly. @return false when it did not, or when
- * that is too large (which is told) */
+/** How the work tree changed since the last record, exactly; nothing when that is too large (which
+ * is told). */
 err_t agent_change(struct agent *a, struct buf *out, bool *ret_changed);
 /** Notes that it is recorded. */
 void agent_note_recorded(struct agent *a);

@@ -13,6 +13,7 @@
 #include "worker/journal.h"
 
 #define LEFT_OPEN "A call of the model's was left open by a process that ended"
+#define SILENT_MANY 2 /* answers in a row without a call; the next one is made to have one */
 
 /* A call with its reservation. */
 struct asking {
@@ -160,6 +161,7 @@ struct llm_request agent_request(struct agent *a)
 		.prefix_len = a->conv.prefix_len,
 		.messages = a->conv.messages,
 		.count = a->conv.count,
+		.must_call = a->watch.silent >= SILENT_MANY,
 		.alive = run_alive_callback,
 		.alive_arg = a->ctx};
 }

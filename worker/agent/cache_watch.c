@@ -5,7 +5,8 @@ static const struct {
 	const char *name, *words;
 } causes[CACHE_CAUSE__MAX] = {
 	[CACHE_FINE] = {"fine", ""},
-	[CACHE_BELOW_MINIMUM] = {"below_minimum", "the prompt is shorter than what the model caches"},
+	[CACHE_BELOW_MINIMUM] = {"below_minimum",
+		"the prompt is shorter than what the model caches"},
 	[CACHE_GAP] = {"gap", "more time lay between two requests than the cache lives"},
 	[CACHE_MANY_BLOCKS] = {"many_blocks",
 		"more was added at once than the provider looks back for what it has"},

@@ -10,9 +10,9 @@
 #include "worker/fault.h"
 
 #define FULL_PERCENT 80
-#define BYTES_A_TOKEN 3    /* of what the provider has not counted yet */
+#define BYTES_A_TOKEN 3     /* of what the provider has not counted yet */
 #define SUMMARY_TOKENS 8000 /* with its thinking */
-#define TOO_SHORT 6        /* messages: a new conversation would be no shorter */
+#define TOO_SHORT 6         /* messages: a new conversation would be no shorter */
 
 err_t agent_compact(struct agent *a, const struct llm_usage *u, struct speech *speech)
 {

@@ -26,7 +26,7 @@ enum rung { RUNG_NONE, RUNG_HINT, RUNG_EFFORT, RUNG_RESTART, RUNG_PERSON, RUNG__
 /** After so many turns without trouble a hint is forgotten: the next trouble gets one again. */
 #define CALM_TURNS 10
 
-#define WATCH_KEPT 12  /* newest calls that are looked at */
+#define WATCH_KEPT 12   /* newest calls that are looked at */
 #define WATCH_DIGEST 12 /* hexadecimal digits */
 
 struct watched_call {
@@ -40,8 +40,8 @@ struct watch {
 	size_t count;
 	int silent; /* answers in a row without a call */
 	enum rung rung;
-	int calm;       /* turns since the last trouble */
-	char good[41];  /* work tree before the first trouble; empty: none yet */
+	int calm;      /* turns since the last trouble */
+	char good[41]; /* work tree before the first trouble; empty: none yet */
 };
 
 /** One tool call as it ended. Numbers in the result do not count: times and sizes vary. */

@@ -40,10 +40,11 @@ err_t agent_store_notes(struct agent *a)
 err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out)
 {
 	AUTO(buf_release) struct buf system = BUF(PREFIX_MAX);
-	json_auto_t *nothing = json_object();
-	ERR_TRY(template_render(a->ctx->set, "prompts/system.md", nothing, &system));
+	enum edit_format format = llm->profile.edit_format;
+	json_auto_t *data = json_pack("{s:b}", "patch", format == EDIT_PATCH);
+	ERR_TRY(template_render(a->ctx->set, "prompts/system.md", data, &system));
 	size_t count;
-	autofree struct llm_tool *tools = tools_definitions(&count);
+	autofree struct llm_tool *tools = tools_definitions(format, &count);
 	return llm_prefix(llm, system.data, tools, count, out);
 }
 
@@ -171,9 +172,12 @@ err_t agent_tell_cost_unknown(struct agent *a)
 		json_object_set_new(edit, "cost_unknown", told = json_object());
 	json_object_set_new(told, p->model, json_true());
 	ERR_TRY(journal_event(a->ctx, EVENT_INFO, json_pack("{s:s}", "model", p->model),
-		"%s %s%s: its cost is not counted, and the limit in dollars does not hold.",
-		p->price_count ? "The provider does not tell the tokens of" : "The price of",
-		p->model, p->price_count ? "" : " is not known (models.json)"));
+		p->price_count
+			? "The provider does not tell the tokens of %s: its calls are counted "
+			  "as estimates, at the most they may cost"
+			: "The price of %s is not known (models.json): its cost is not counted, "
+			  "its tokens are (AIRUNNER_MAX_RUN_TOKENS)",
+		p->model));
 	return agent_store_notes(a);
 }
 

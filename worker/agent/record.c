@@ -17,12 +17,12 @@ err_t agent_change(struct agent *a, struct buf *out, bool *ret_changed)
 	if (!from || strcmp(from, a->result->tree) == 0)
 		return NULL;
 	err_t e = change_make(work_tree_store(a->ctx->tree), from, a->result->tree, out);
-	*ret_changed = !e;
-	return err_code(e) != ERR_TOO_LARGE
-		       ? e /* the run goes on; its replay will say so */
-		       : journal_event(a->ctx, EVENT_INFO, NULL,
-				 "%s: it is not recorded, and the run cannot be replayed beyond it",
-				 err_text(e));
+	*ret_changed = !e || err_code(e) == ERR_TOO_LARGE;
+	if (err_code(e) != ERR_TOO_LARGE)
+		return e;
+	buf_reset(out); /* the run goes on; its replay will say so */
+	return journal_event(a->ctx, EVENT_INFO, NULL,
+		"%s: it is not recorded, and the run cannot be replayed beyond it", err_text(e));
 }
 
 void agent_note_recorded(struct agent *a)

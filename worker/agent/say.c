@@ -13,6 +13,7 @@
 
 /* The turn's change of files, as it is stored. */
 struct change {
+	bool is_new; /* there is one, though maybe too large to keep */
 	bool is_made;
 	char name[32]; /* conversation and message, e.g. "1.4" */
 	struct buf bytes;
@@ -29,7 +30,8 @@ static void change_release(struct change *c)
 static err_t make_change(struct agent *a, struct change *c)
 {
 	c->bytes = BUF(CHANGE_MAX);
-	ERR_TRY(agent_change(a, &c->bytes, &c->is_made));
+	ERR_TRY(agent_change(a, &c->bytes, &c->is_new));
+	c->is_made = c->is_new && c->bytes.len > 0;
 	snprintf(c->name, sizeof c->name, "%d.%d", a->conv.conv, a->conv.next_seq - 1);
 	if (c->is_made && c->bytes.len <= JOURNAL_PART_MAX)
 		ERR_TRY(journal_pack(c->bytes.data, c->bytes.len, &c->packed, &c->packed_len));
@@ -101,7 +103,7 @@ err_t agent_say(struct agent *a, const struct speech *speech)
 	agent_note_watch(a);
 	ERR_TRY(conversation_add(&a->llm, &a->conv, speech->parts, speech->count));
 	err_t e = make_change(a, &change);
-	if (!e && change.is_made)
+	if (!e && change.is_new)
 		agent_note_recorded(a);
 	if (!e)
 		e = store_all(a, &change);

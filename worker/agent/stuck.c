@@ -42,11 +42,13 @@ void agent_read_watch(struct agent *a)
 
 static const char *tried(struct agent *a)
 {
-	bool more = agent_switched(a, SWITCH_STUCK) > 0, anew = agent_switched(a, SWITCH_RESTART) > 0;
-	return more && anew ? "a hint, more effort or another model, a restart from the last good state"
-	       : anew       ? "a hint and a restart from the last good state"
-	       : more       ? "a hint and more effort or another model"
-			    : "a hint";
+	bool more = agent_switched(a, SWITCH_STUCK) > 0,
+	     anew = agent_switched(a, SWITCH_RESTART) > 0;
+	return more && anew
+		       ? "a hint, more effort or another model, a restart from the last good state"
+	       : anew ? "a hint and a restart from the last good state"
+	       : more ? "a hint and more effort or another model"
+		      : "a hint";
 }
 
 /* More effort where the model has it, else the other model. @return false when there is neither */
@@ -69,8 +71,8 @@ static err_t tell(struct agent *a, enum trouble trouble, enum rung rung)
 		[RUNG_RESTART] = "the work goes back to the last good state, in a new conversation",
 		[RUNG_PERSON] = "a person is asked"};
 	return journal_event(a->ctx, EVENT_INFO,
-		json_pack("{s:s, s:s, s:I}", "trouble", trouble_name(trouble), "rung", rung_name(rung),
-			"turn", (json_int_t)a->spent.turns),
+		json_pack("{s:s, s:s, s:I}", "trouble", trouble_name(trouble), "rung",
+			rung_name(rung), "turn", (json_int_t)a->spent.turns),
 		"The model %s: %s", trouble_words(trouble), deeds[rung]);
 }
 
@@ -91,12 +93,12 @@ static err_t describe(struct agent *a, enum trouble trouble, struct buf *out)
 static err_t step_up(struct agent *a, enum trouble trouble, enum rung rung, struct speech *speech)
 {
 	if (rung == RUNG_HINT)
-		return speech_nudge(speech, a,
-			json_pack("{s:{s:b}}", "trouble", trouble_name(trouble), true));
+		return speech_nudge(
+			speech, a, json_pack("{s:{s:b}}", "trouble", trouble_name(trouble), true));
 	AUTO(buf_release) struct buf detail = BUF(2000);
 	ERR_TRY(describe(a, trouble, &detail));
-	json_t *pending = json_pack(
-		"{s:s, s:o}", "reason", rung_name(rung), "detail", text_jsonn(detail.data, detail.len));
+	json_t *pending = json_pack("{s:s, s:o}", "reason", rung_name(rung), "detail",
+		text_jsonn(detail.data, detail.len));
 	if (rung == RUNG_EFFORT)
 		plan_effort(a, pending);
 	if (rung == RUNG_RESTART && *a->watch.good)
@@ -144,13 +146,15 @@ err_t agent_switch_now(struct agent *a)
 		return agent_compact_now(a);
 	if (reason && strcmp(reason, rung_name(RUNG_PERSON)) == 0)
 		return err_new(ERR_QUESTION,
-			"the model does not get on: %s. Tried: %s. Is the task right, or what should "
+			"the model does not get on: %s. Tried: %s. Is the task right, or what "
+			"should "
 			"be done otherwise?",
 			detail ? detail : "", tried(a));
 	bool restart = reason && strcmp(reason, rung_name(RUNG_RESTART)) == 0;
-	return agent_switch(a, &(struct agent_switch){.reason = restart ? SWITCH_RESTART : SWITCH_STUCK,
-				       .model = member(pending, "model"),
-				       .effort = member(pending, "effort"),
-				       .tree = member(pending, "tree"),
-				       .detail = detail});
+	return agent_switch(
+		a, &(struct agent_switch){.reason = restart ? SWITCH_RESTART : SWITCH_STUCK,
+			   .model = member(pending, "model"),
+			   .effort = member(pending, "effort"),
+			   .tree = member(pending, "tree"),
+			   .detail = detail});
 }

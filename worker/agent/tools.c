@@ -6,6 +6,8 @@
 
 #include "lib/mem.h"
 
+#define BIT(format) (1u << (format))
+
 static err_t tool_words(struct tool_env *env, const json_t *input, struct tool_result *result);
 
 /* clang-format off */
@@ -24,12 +26,19 @@ static const struct tool tools[] = {
 		"Replaces a passage of a file. old must occur exactly once: copy whole lines, without line numbers.",
 		"{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"old\":{\"type\":\"string\"},"
 		"\"new\":{\"type\":\"string\"}},\"required\":[\"path\",\"old\",\"new\"],\"additionalProperties\":false}"},
-		.run = tool_str_replace, .may_change = true},
+		.run = tool_str_replace, .may_change = true, .formats = BIT(EDIT_STR_REPLACE)},
 	{.def = {"create",
 		"Writes a new file with its folders. An existing one is refused unless overwrite is true.",
 		"{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},\"text\":{\"type\":\"string\"},"
 		"\"overwrite\":{\"type\":\"boolean\"}},\"required\":[\"path\",\"text\"],\"additionalProperties\":false}"},
-		.run = tool_create, .may_change = true},
+		.run = tool_create, .may_change = true, .formats = BIT(EDIT_STR_REPLACE)},
+	{.def = {"apply_patch",
+		"Adds, updates, moves and deletes files by one patch, or changes nothing: *** Begin Patch, then for each file "
+		"*** Add File: path (lines with +), *** Update File: path (*** Move to: path; hunks after @@ line-of-function, "
+		"each line with a space, - or +, three lines of context) or *** Delete File: path, then *** End Patch.",
+		"{\"type\":\"object\",\"properties\":{\"patch\":{\"type\":\"string\"}},\"required\":[\"patch\"],"
+		"\"additionalProperties\":false}"},
+		.run = tool_patch, .may_change = true, .formats = BIT(EDIT_PATCH)},
 	{.def = {"bash",
 		"Runs a command at the top of the repository, without network, in a fresh shell each time. "
 		"Nothing may wait for input or stay in the background.",
@@ -63,12 +72,13 @@ const struct tool *tool_find(const char *name)
 	return NULL;
 }
 
-struct llm_tool *tools_definitions(size_t *ret_count)
+struct llm_tool *tools_definitions(enum edit_format format, size_t *ret_count)
 {
 	struct llm_tool *defs = xcalloc(ARRAY_LEN(tools), sizeof *defs);
+	*ret_count = 0;
 	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
-		defs[i] = tools[i].def;
-	*ret_count = ARRAY_LEN(tools);
+		if (!tools[i].formats || tools[i].formats & BIT(format))
+			defs[(*ret_count)++] = tools[i].def;
 	return defs;
 }
 

@@ -35,19 +35,22 @@ struct tool {
 	struct llm_tool def;
 	tool_fn run;
 	bool may_change;   /* files of the work tree */
+	unsigned formats;  /* bits of the edit formats (profile.h) it is offered for; 0: all */
 	enum tool_end end; /* a successful call ends the work */
 };
 
 const struct tool *tools_all(size_t *ret_count);
 const struct tool *tool_find(const char *name); /* NULL when unknown */
 
-/** The same definitions for the model, in the table's order; freed by the caller (free()). */
-struct llm_tool *tools_definitions(size_t *ret_count);
+/** The definitions for a model of this edit format, in the table's order; freed by the caller
+ * (free()). */
+struct llm_tool *tools_definitions(enum edit_format format, size_t *ret_count);
 
 /* The functions of the table; one file for files, one for grep, one for commands. */
 err_t tool_view(struct tool_env *env, const json_t *input, struct tool_result *result);
 err_t tool_str_replace(struct tool_env *env, const json_t *input, struct tool_result *result);
 err_t tool_create(struct tool_env *env, const json_t *input, struct tool_result *result);
+err_t tool_patch(struct tool_env *env, const json_t *input, struct tool_result *result);
 err_t tool_grep(struct tool_env *env, const json_t *input, struct tool_result *result);
 err_t tool_bash(struct tool_env *env, const json_t *input, struct tool_result *result);
 

@@ -165,3 +165,46 @@ err_t tree_file_write(int root_fd, const char *path, size_t path_len, const char
 	ERR_TRY(check_target(dir_fd, name, path, overwrite, &mode));
 	return write_beside(dir_fd, name, path, mode ? mode : 0644, data, len);
 }
+
+/* The folder of a file that is there, and its name in it. */
+static err_t open_existing(
+	int root_fd, const char *path, size_t path_len, int *ret_dir_fd, const char **ret_name)
+{
+	ERR_TRY(check_name(path, path_len, false));
+	const char *slash = strrchr(path, '/');
+	autofree char *folder = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+	AUTO(path_close) int dir_fd = -1;
+	ERR_TRY(path_open(root_fd, folder, O_PATH | O_DIRECTORY, 0, &dir_fd));
+	struct stat st;
+	*ret_name = slash ? slash + 1 : path;
+	if (fstatat(dir_fd, *ret_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_new(ERR_NOT_FOUND, "%s: no such file", path);
+	mode_t mode;
+	ERR_TRY(check_target(dir_fd, *ret_name, path, true, &mode));
+	*ret_dir_fd = dir_fd;
+	dir_fd = -1;
+	return NULL;
+}
+
+err_t tree_file_remove(int root_fd, const char *path, size_t path_len)
+{
+	const char *name;
+	AUTO(path_close) int dir_fd = -1;
+	ERR_TRY(open_existing(root_fd, path, path_len, &dir_fd, &name));
+	return unlinkat(dir_fd, name, 0) < 0 ? err_errno("%s", path) : NULL;
+}
+
+err_t tree_file_move(int root_fd, const char *path, size_t path_len, const char *to, size_t to_len)
+{
+	const char *name, *slash = strrchr(to, '/'), *new_name = slash ? slash + 1 : to;
+	AUTO(path_close) int from_fd = -1;
+	AUTO(path_close) int to_fd = -1;
+	mode_t mode;
+	ERR_TRY(open_existing(root_fd, path, path_len, &from_fd, &name));
+	ERR_TRY(check_name(to, to_len, true));
+	ERR_TRY(open_parent(root_fd, to, &to_fd));
+	ERR_TRY(check_target(to_fd, new_name, to, false, &mode));
+	if (renameat2(from_fd, name, to_fd, new_name, RENAME_NOREPLACE) < 0)
+		return err_errno("%s", to);
+	return NULL;
+}

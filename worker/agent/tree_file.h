@@ -27,6 +27,12 @@ err_t tree_file_read(int root_fd, const char *path, size_t path_len, struct buf 
 err_t tree_file_write(int root_fd, const char *path, size_t path_len, const char *data, size_t len,
 	bool overwrite);
 
+/** Renames a regular file, which keeps its mode; ERR_CONFLICT when the new name is taken. */
+err_t tree_file_move(int root_fd, const char *path, size_t path_len, const char *to, size_t to_len);
+
+/** Removes a regular file. @return as tree_file_read() */
+err_t tree_file_remove(int root_fd, const char *path, size_t path_len);
+
 struct tree_list {
 	char **paths; /* owned, sorted, relative to the folder listed from root */
 	size_t count;

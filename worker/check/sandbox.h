@@ -28,11 +28,11 @@ struct sandbox_command {
 	int64_t timeout_ms;
 	size_t max_output; /* head is kept up to it; 0: 2 MiB */
 	const char
-		*write_dir;  /* another folder that may be written (cache), absolute; may be NULL */
+		*write_dir; /* another folder that may be written (cache), absolute; may be NULL */
 	const char *shown_dir; /* a folder that may be read, absolute; NULL: none */
 	const char *shown_as;  /* its path inside */
-	bool read_only_tree; /* the work tree cannot be written */
-	http_alive_fn alive; /* asked about four times a second; an error kills and is returned */
+	bool read_only_tree;   /* the work tree cannot be written */
+	http_alive_fn alive;   /* asked about four times a second; an error kills and is returned */
 	void *alive_arg;
 };
 

@@ -44,7 +44,8 @@ static err_t add_content(struct store *store, const git_diff_file *file, struct 
 	const void *data = blob ? git_blob_rawcontent(blob) : "";
 	size_t len = blob ? (size_t)git_blob_rawsize(blob) : 0;
 	if (out->len + len + path_len + 200 > CHANGE_MAX)
-		return err_new(ERR_TOO_LARGE, "the turn's change is larger than %zu bytes", CHANGE_MAX);
+		return err_new(
+			ERR_TOO_LARGE, "the turn's change is larger than %zu bytes", CHANGE_MAX);
 	bool is_out = !blob || holds_secret(data, len);
 	buf_addf(out, "%o %s %lld %zu\n%s\n", (unsigned)file->mode, id,
 		is_out ? -1LL : (long long)len, path_len, file->path);
@@ -58,7 +59,8 @@ static err_t add_delta(struct store *store, const git_diff_delta *delta, struct 
 {
 	if (delta->status != GIT_DELTA_DELETED)
 		return add_content(store, &delta->new_file, out);
-	buf_addf(out, "0 %040d 0 %zu\n%s\n\n", 0, strlen(delta->old_file.path), delta->old_file.path);
+	buf_addf(out, "0 %040d 0 %zu\n%s\n\n", 0, strlen(delta->old_file.path),
+		delta->old_file.path);
 	return NULL;
 }
 
@@ -86,7 +88,8 @@ err_t change_make(struct store *store, const char *from_tree, const char *to_tre
 err_t change_ids(const struct buf *change, struct change_ids *ret_ids)
 {
 	struct change_ids ids = {0};
-	if (change->len < HEAD_LEN || sscanf(change->data, HEAD "%40s %40s", ids.from, ids.to) != 2 ||
+	if (change->len < HEAD_LEN ||
+		sscanf(change->data, HEAD "%40s %40s", ids.from, ids.to) != 2 ||
 		strlen(ids.from) != OID_HEX || strlen(ids.to) != OID_HEX)
 		return err_new(ERR_BAD_INPUT, "the record is no change of a tree");
 	*ret_ids = ids;
@@ -114,8 +117,8 @@ static err_t read_entry(const char **at, const char *end, struct entry *ret)
 	size_t path_len = 0;
 	int used = 0;
 	const char *line_end = memchr(*at, '\n', (size_t)(end - *at));
-	bool ok = line_end && sscanf(*at, "%o %40s %lld %zu%n", &e.mode, e.id_hex, &e.size, &path_len,
-				      &used) == 4;
+	bool ok = line_end && sscanf(*at, "%o %40s %lld %zu%n", &e.mode, e.id_hex, &e.size,
+				      &path_len, &used) == 4;
 	const char *path = line_end ? line_end + 1 : end;
 	size_t size = ok && e.size > 0 ? (size_t)e.size : 0;
 	ok = ok && *at + used == line_end && strlen(e.id_hex) == OID_HEX &&
@@ -174,7 +177,8 @@ static err_t put_content(struct store *store, const struct entry *e)
 				 e->path);
 }
 
-static err_t apply_entry(struct store *store, git_index *index, const struct entry *e, bool deletions)
+static err_t apply_entry(
+	struct store *store, git_index *index, const struct entry *e, bool deletions)
 {
 	if ((e->mode == 0) != deletions)
 		return NULL;
@@ -189,7 +193,8 @@ static err_t apply_entry(struct store *store, git_index *index, const struct ent
 }
 
 /* Deletions first: a folder may stand where a file was. */
-static err_t apply_all(struct store *store, git_index *index, const struct buf *change, bool deletions)
+static err_t apply_all(
+	struct store *store, git_index *index, const struct buf *change, bool deletions)
 {
 	const char *end = change->data + change->len;
 	const char *at = memchr(change->data, '\n', change->len);

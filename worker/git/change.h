@@ -18,8 +18,7 @@
 #define CHANGE_MAX ((size_t)8 << 20)
 
 /** @return ERR_TOO_LARGE when out's limit does not hold it */
-err_t change_make(
-	struct store *store, const char *from_tree, const char *to_tree, struct buf *out);
+err_t change_make(struct store *store, const char *from_tree, const char *to_tree, struct buf *out);
 
 struct change_ids {
 	char from[OID_HEX + 1], to[OID_HEX + 1];

@@ -1,10 +1,13 @@
 /* Objects by id, and libgit2's errors as ours. Called by the other files here. */
 #include "worker/git/store_private.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/mem.h"
+#include "lib/text.h"
 
 static const struct {
 	int rc;
@@ -38,6 +41,14 @@ static enum err_code code_of(int rc, const git_error *last)
 	return ERR_GIT;
 }
 
+/* libgit2 puts the system's words at the end of its own; errno has changed by now. */
+static bool no_room(const git_error *last)
+{
+	return last && last->message &&
+	       (text_ends(last->message, strerror(ENOSPC)) ||
+		       text_ends(last->message, strerror(EDQUOT)));
+}
+
 err_t store_error(int rc, const char *fmt, ...)
 {
 	char where[512];
@@ -46,7 +57,10 @@ err_t store_error(int rc, const char *fmt, ...)
 	vsnprintf(where, sizeof where, fmt, ap);
 	va_end(ap);
 	const git_error *last = git_error_last();
-	err_t e = err_new(code_of(rc, last), "%s: %s", where,
+	enum err_code code = code_of(rc, last);
+	if ((code == ERR_IO || code == ERR_GIT) && no_room(last))
+		code = ERR_DISK_FULL;
+	err_t e = err_new(code, "%s: %s", where,
 		last && last->message ? last->message : "libgit2 gives no reason");
 	git_error_clear();
 	return e;

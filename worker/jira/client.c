@@ -166,7 +166,9 @@ err_t jira_call(struct jira *jira, const char *method, const char *path, const j
 		.url = url,
 		.headers = headers,
 		.body = text ? &piece : NULL,
-		.body_pieces = text ? 1 : 0};
+		.body_pieces = text ? 1 : 0,
+		/* a kept connection that breaks has libcurl send the request a second time */
+		.once = jira->deadline_ms && strcmp(method, "GET") != 0};
 	AUTO(http_response_release) struct http_response res = {.body = BUF(0), .headers = BUF(0)};
 	err_t e =
 		jira->deadline_ms ? call_write(jira, &req, &res) : http_call(jira->set, &req, &res);

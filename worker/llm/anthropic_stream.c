@@ -213,11 +213,7 @@ static const struct {
 static err_t take_event(struct anthropic_stream *s)
 {
 	json_error_t error;
-	const struct buf *data = &s->sse.data;
-	json_auto_t *event = json_loadb(data->data, data->len, JSON_ALLOW_NUL, &error);
-	if (!event) /* an integer beyond 64 bits is no reason to give up */
-		event = json_loadb(
-			data->data, data->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+	json_auto_t *event = raw_parse((struct raw){s->sse.data.data, s->sse.data.len}, &error);
 	const char *type = str(event, "type");
 	if (!event)
 		return err_new(ERR_OUTSIDE, "an event that is not JSON: %s", error.text);

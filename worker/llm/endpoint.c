@@ -46,20 +46,20 @@ static const char *default_path(const char *api)
 	return NULL;
 }
 
-/* With or without slashes and /v1 at its end where the path has it; an address without any path
- * gets /v1. */
-static char *join(const char *base_url, const char *path)
+/* The address with or without slashes at its end, and /v1 where the path has it; one without any
+ * path gets /v1 before a usual path. */
+static char *join(const char *base_url, const char *path, const char *usual)
 {
 	autofree char *base = xstrdup(base_url);
 	size_t len = strlen(base);
 	while (len > 0 && base[len - 1] == '/')
 		base[--len] = '\0';
-	bool has_v1 = text_starts(path, "/v1/");
+	bool has_v1 = text_starts(*path ? path : usual, "/v1/");
 	if (has_v1 && text_ends(base, "/v1"))
 		base[len - 3] = '\0';
 	const char *host = strstr(base, "://");
-	bool is_bare = !strchr(host ? host + 3 : base, '/');
-	return xasprintf("%s%s%s", base, is_bare && !has_v1 ? "/v1" : "", path);
+	bool is_bare = !*path && !has_v1 && !strchr(host ? host + 3 : base, '/');
+	return xasprintf("%s%s%s", base, is_bare ? "/v1" : "", *path ? path : usual);
 }
 
 static err_t read_auth(const char *name, const char *provider, enum endpoint_auth *ret)
@@ -110,7 +110,7 @@ err_t endpoint_of(
 	ERR_TRY(read_auth(*auth ? auth : "none", profile->provider, &at.auth));
 	snprintf(at.service, sizeof at.service, "%s", profile->provider);
 	snprintf(at.api, sizeof at.api, "%s", api);
-	at.url = join(base, *path ? path : usual);
+	at.url = join(base, path, usual);
 	*ret_endpoint = at;
 	return NULL;
 }

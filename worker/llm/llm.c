@@ -12,6 +12,8 @@
 #include "lib/mem.h"
 #include "worker/llm/anthropic.h"
 #include "worker/llm/openai.h"
+#include "worker/llm/raw.h"
+#include "worker/rate.h"
 
 #define MAX_MESSAGE (8u << 20)
 #define MAX_TEXT (256u << 10)
@@ -49,14 +51,18 @@ bool llm_is_usable(const struct llm *llm)
 	return endpoint_is_usable(&llm->at);
 }
 
+bool llm_forces_call(const struct llm *llm, const struct llm_request *request)
+{
+	return request->must_call && llm->profile.forced_tool_choice;
+}
+
 void llm_calls_add(struct llm_calls *calls, const char *id, const char *name, const char *raw)
 {
 	calls->items = xrealloc(calls->items, (calls->count + 1) * sizeof *calls->items);
 	struct llm_call *call = &calls->items[calls->count++];
 	*call = (struct llm_call){.id = xstrdup(id), .name = xstrdup(name), .raw = xstrdup(raw)};
-	json_t *input = json_loads(raw, JSON_ALLOW_NUL, NULL);
-	if (!input) /* an integer beyond 64 bits is no reason to refuse a call */
-		input = json_loads(raw, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+	json_error_t error;
+	json_t *input = raw_parse((struct raw){raw, strlen(raw)}, &error);
 	if (json_is_object(input))
 		call->input = input;
 	else
@@ -195,6 +201,22 @@ static err_t tell_failure(const struct llm_request *request, const struct http_r
 	return request->failed(request->failed_arg, &failure);
 }
 
+/* One line a call with AIRUNNER_TRACE=llm. */
+static void trace_answer(const struct llm *llm, const struct llm_answer *a, int64_t waited_ms)
+{
+	const struct llm_usage *u = &a->usage;
+	char cost[40] = "cost unknown";
+	if (a->cost_known)
+		snprintf(cost, sizeof cost, "%.6f USD", (double)a->cost_usd_micro / 1e6);
+	log_trace("llm",
+		"%s: %lld fresh, %lld written (5m), %lld written (1h), %lld read, %lld output "
+		"(%lld thinking) tokens, %s, %s, %lld ms, waited %lld ms, %d tries, %s",
+		llm->profile.model, (long long)u->fresh, (long long)u->written_5m,
+		(long long)u->written_1h, (long long)u->read, (long long)u->output,
+		(long long)u->thinking, cost, a->stop_name, (long long)a->latency_ms,
+		(long long)waited_ms, a->tries, *a->request_id ? a->request_id : "no request id");
+}
+
 static void finish_answer(
 	const struct llm *llm, const struct http_response *res, int tries, struct llm_answer *a)
 {
@@ -208,13 +230,6 @@ static void finish_answer(
 	profile_today(day);
 	a->cost_known = a->usage.is_known &&
 			profile_cost(&llm->profile, &a->usage, day, &a->cost_usd_micro);
-	log_trace("llm",
-		"%s: %lld fresh, %lld written (5m), %lld written (1h), %lld read, %lld output "
-		"(%lld thinking) tokens, %s, %lld ms, %s",
-		llm->profile.model, (long long)a->usage.fresh, (long long)a->usage.written_5m,
-		(long long)a->usage.written_1h, (long long)a->usage.read,
-		(long long)a->usage.output, (long long)a->usage.thinking, a->stop_name,
-		(long long)a->latency_ms, *a->request_id ? a->request_id : "no request id");
 }
 
 static err_t one_try(const struct llm *llm, const struct llm_request *request,
@@ -237,6 +252,7 @@ err_t llm_ask(
 	const struct llm *llm, const struct llm_request *request, struct llm_answer *ret_answer)
 {
 	*ret_answer = (struct llm_answer){.message = BUF(MAX_MESSAGE), .text = BUF(MAX_TEXT)};
+	int64_t waited_ms = 0;
 	for (int n = 0;; n++) {
 		AUTO(http_response_release) struct http_response res = {.body = BUF(0)};
 		res.headers = BUF(0);
@@ -244,11 +260,14 @@ err_t llm_ask(
 		err_t e = one_try(llm, request, &res, ret_answer, &can_retry);
 		if (!e) {
 			finish_answer(llm, &res, n + 1, ret_answer);
+			trace_answer(llm, ret_answer, waited_ms);
 			return NULL;
 		}
 		int64_t wait_ms = http_retry_wait_ms(llm->set, res.status ? &res : NULL, n);
 		bool again = can_retry && n < HTTP_RETRIES && wait_ms >= 0;
 		struct err cause = *e; /* what is told to others makes errors of its own */
+		if (cause.code == ERR_SPENT)
+			rate_note_spent(llm->set, llm->at.service, cause.text);
 		err_t told = tell_failure(request, &res, ret_answer, again);
 		answer_begin(ret_answer); /* nothing of a failed call is used */
 		e = told ? told : err_new(cause.code, "%s", cause.text);
@@ -256,5 +275,6 @@ err_t llm_ask(
 			return e;
 		log_warning("%s; asked again in %lld ms", err_text(e), (long long)wait_ms);
 		ERR_TRY(http_wait(wait_ms, request->alive, request->alive_arg));
+		waited_ms += wait_ms;
 	}
 }

@@ -90,6 +90,7 @@ struct llm_request {
 	const struct llm_message *messages;
 	size_t count;
 	int64_t max_output; /* 0: LLM_MAX_OUTPUT or what the model takes; read before each try */
+	bool must_call;     /* a tool, where the model can be made to (forced_tool_choice) */
 	http_alive_fn alive;
 	void *alive_arg;
 	err_t (*failed)(void *arg, const struct llm_failure *failure); /* may be NULL; an error ends
@@ -150,6 +151,9 @@ struct llm_answer {
 err_t llm_open(const struct settings *set, const char *model, struct llm *ret_llm);
 void llm_release(struct llm *llm);
 
+/** Is the model made to call a tool? For providers. */
+bool llm_forces_call(const struct llm *llm, const struct llm_request *request);
+
 /** Is its provider configured: a key, or an address that needs none? */
 bool llm_is_usable(const struct llm *llm);
 
@@ -160,8 +164,8 @@ bool llm_is_usable(const struct llm *llm);
 err_t llm_prefix(const struct llm *llm, const char *system, const struct llm_tool *tools,
 	size_t count, struct buf *out);
 
-/** @param is_first  the conversation's first message (issue and repository): kept in the cache
- * longest */
+/** @param is_first  the conversation's first message (issue and repository): a prefix that stays in
+ * the cache */
 void llm_user_message(const struct llm *llm, const struct llm_part *parts, size_t count,
 	bool is_first, struct buf *out);
 

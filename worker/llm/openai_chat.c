@@ -102,7 +102,8 @@ static err_t stream(const struct llm *llm, const struct llm_request *request, ll
 {
 	char tail[96];
 	const char *limit = llm->profile.max_tokens;
-	int len = snprintf(tail, sizeof tail, "],\"%s\":%lld}",
+	int len = snprintf(tail, sizeof tail, "],%s\"%s\":%lld}",
+		llm_forces_call(llm, request) ? "\"tool_choice\":\"required\"," : "",
 		*limit ? limit : "max_completion_tokens",
 		(long long)openai_max_output(llm, request));
 	autofree struct http_piece *pieces = NULL;

@@ -9,6 +9,7 @@
 
 #include "lib/mem.h"
 #include "worker/llm/openai.h"
+#include "worker/llm/raw.h"
 #include "worker/sse.h"
 
 #define MAX_EVENT (8u << 20)
@@ -225,6 +226,12 @@ static void make_message(const struct chat_stream *s, struct buf *out)
 	buf_adds(out, s->count ? "]}" : "}");
 }
 
+/* It would hide what comes after it. */
+static bool has_nul(const struct buf *b)
+{
+	return strlen(b->data) < b->len;
+}
+
 static err_t give_calls(struct chat_stream *s)
 {
 	for (size_t i = 0; i < s->count; i++) {
@@ -237,11 +244,13 @@ static err_t give_calls(struct chat_stream *s)
 			c->id = xasprintf("call_%zu", i);
 		if (c->arguments.len == 0)
 			buf_adds(&c->arguments, "{}");
-		ERR_TRY(s->fn(s->arg, &(struct llm_event){.type = LLM_EVENT_BLOCK,
-					      .json = "",
-					      .tool_id = c->id,
-					      .tool_name = c->name,
-					      .tool_input = c->arguments.data}));
+		ERR_TRY(s->fn(
+			s->arg, &(struct llm_event){.type = LLM_EVENT_BLOCK,
+					.json = "",
+					.tool_id = c->id,
+					.tool_name = c->name,
+					.tool_input = has_nul(&c->arguments) ? "null"
+									     : c->arguments.data}));
 	}
 	return NULL;
 }
@@ -291,7 +300,7 @@ static err_t take_event(struct chat_stream *s)
 	json_error_t error;
 	if (is(s->sse.data.data, "[DONE]"))
 		return on_done(s);
-	json_auto_t *chunk = json_loadb(s->sse.data.data, s->sse.data.len, JSON_ALLOW_NUL, &error);
+	json_auto_t *chunk = raw_parse((struct raw){s->sse.data.data, s->sse.data.len}, &error);
 	if (!json_is_object(chunk))
 		return err_new(ERR_OUTSIDE, "a chunk that is no JSON object: %s", error.text);
 	return on_chunk(s, chunk);

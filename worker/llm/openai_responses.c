@@ -60,10 +60,10 @@ static void make_user_message(
 			openai_add_output(out, &parts[i]);
 			buf_addc(out, '}');
 		} else {
-			buf_adds(out, "{\"type\":\"message\",\"role\":\"user\",\"content\":[{"
-				      "\"type\":\"input_text\",\"text\":");
+			/* A list of parts would match two kinds of items of the document. */
+			buf_adds(out, "{\"type\":\"message\",\"role\":\"user\",\"content\":");
 			openai_add_text(out, parts[i].text);
-			buf_adds(out, "}]}");
+			buf_addc(out, '}');
 		}
 	}
 	buf_addc(out, ']');
@@ -101,8 +101,9 @@ static bool is_complete(const void *arg)
 static err_t stream(const struct llm *llm, const struct llm_request *request, llm_event_fn fn,
 	void *arg, struct http_response *ret_response, bool *ret_can_retry)
 {
-	char tail[64];
-	int len = snprintf(tail, sizeof tail, "],\"max_output_tokens\":%lld}",
+	char tail[96];
+	int len = snprintf(tail, sizeof tail, "],%s\"max_output_tokens\":%lld}",
+		llm_forces_call(llm, request) ? "\"tool_choice\":\"required\"," : "",
 		(long long)openai_max_output(llm, request));
 	autofree struct http_piece *pieces = NULL;
 	size_t count = openai_pieces(request, tail, (size_t)len, &pieces);

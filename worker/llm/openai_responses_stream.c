@@ -88,7 +88,10 @@ static err_t give_item(struct responses_stream *s, const json_t *item, struct ra
 		event.text = text.len ? text.data : NULL;
 	}
 	if (is(type, "function_call")) {
-		const char *arguments = openai_str(item, "arguments");
+		const json_t *given = json_object_get(item, "arguments");
+		const char *arguments = json_string_value(given);
+		if (arguments && strlen(arguments) < json_string_length(given))
+			arguments = "null"; /* a NUL would hide what comes after it */
 		event.tool_id = openai_str(item, "call_id");
 		event.tool_name = openai_str(item, "name");
 		event.tool_input = arguments && *arguments ? arguments : "{}";
@@ -236,7 +239,7 @@ static err_t take_event(struct responses_stream *s)
 	json_error_t error;
 	if (strcmp(s->sse.data.data, "[DONE]") == 0) /* some servers; the end was said before */
 		return NULL;
-	json_auto_t *event = json_loadb(s->sse.data.data, s->sse.data.len, JSON_ALLOW_NUL, &error);
+	json_auto_t *event = raw_parse(whole(s), &error);
 	const char *type = openai_str(event, "type");
 	if (!event)
 		return err_new(ERR_OUTSIDE, "an event that is not JSON: %s", error.text);

@@ -105,18 +105,31 @@ static err_t read_thinking(const json_t *from, struct profile *p)
 	return err_new(ERR_CONFIG, "thinking: \"mode\" must be adaptive, enabled or none");
 }
 
+static err_t read_edit_format(const json_t *from, struct profile *p)
+{
+	static const char *const formats[EDIT__MAX] = {
+		[EDIT_STR_REPLACE] = "str_replace", [EDIT_PATCH] = "patch"};
+	const char *name = json_string_value(json_object_get(from, "edit_format"));
+	for (int i = 0; i < EDIT__MAX; i++) {
+		if (name && strcmp(name, formats[i]) != 0)
+			continue;
+		p->edit_format = (enum edit_format)i; /* none is named: the first */
+		return NULL;
+	}
+	return err_new(ERR_CONFIG, "\"edit_format\" must be str_replace or patch");
+}
+
 static err_t fill(const json_t *from, struct profile *p)
 {
 	ERR_TRY(read_thinking(from, p));
+	ERR_TRY(read_edit_format(from, p));
 	copy(p->provider, sizeof p->provider, from, "provider");
 	copy(p->api, sizeof p->api, from, "api");
 	copy(p->max_tokens, sizeof p->max_tokens, from, "max_tokens");
-	copy(p->edit_format, sizeof p->edit_format, from, "edit_format");
 	p->max_output = number(from, "max_output", 0);
 	p->context = number(from, "context", 0);
 	p->min_cache_tokens = number(from, "min_cache_tokens", 1024);
 	p->cache_ttl_s = number(from, "cache_ttl_s", 300);
-	p->preserved_thinking = json_is_true(json_object_get(from, "preserved_thinking"));
 	p->forced_tool_choice = json_is_true(json_object_get(from, "forced_tool_choice"));
 	if (!*p->provider || p->max_output < 1024 || p->context < 8192)
 		return err_new(ERR_CONFIG,
@@ -181,7 +194,6 @@ err_t profile_read(const json_t *models, const char *file, const char *model, co
 	struct profile p = {0};
 	const json_t *found = entry(models, model);
 	snprintf(p.model, sizeof p.model, "%s", model);
-	p.is_listed = found != NULL;
 	err_t e = fill(found ? found : guess(models, model, provider), &p);
 	if (e) {
 		profile_release(&p);

@@ -15,6 +15,9 @@
 /** What a conversation is for: how much is thought. */
 enum llm_purpose { LLM_EXECUTE, LLM_PLAN, LLM_PURPOSE__MAX };
 
+/** How a model is asked to change files: worker/agent/tools.c. */
+enum edit_format { EDIT_STR_REPLACE, EDIT_PATCH, EDIT__MAX };
+
 enum thinking_mode { THINKING_NONE, THINKING_ADAPTIVE, THINKING_ENABLED, THINKING__MAX };
 
 /** Tokens of one call. The whole prompt is fresh + written + read. */
@@ -49,9 +52,8 @@ struct profile {
 	int64_t context;          /* tokens */
 	int64_t min_cache_tokens; /* shorter prefixes are not cached */
 	int64_t cache_ttl_s;      /* how long the cache keeps what was read or written */
-	bool preserved_thinking, forced_tool_choice;
-	char edit_format[16];
-	bool is_listed;
+	bool forced_tool_choice;  /* it can be made to call a tool */
+	enum edit_format edit_format;
 	struct price *prices; /* owned */
 	size_t price_count;
 };

@@ -83,3 +83,11 @@ bool raw_item(struct raw array, size_t index, struct raw *ret_value)
 	}
 	return false;
 }
+
+json_t *raw_parse(struct raw text, json_error_t *ret_error)
+{
+	json_t *value = json_loadb(text.data, text.len, JSON_ALLOW_NUL, ret_error);
+	return value ? value
+		     : json_loadb(text.data, text.len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
+			       ret_error);
+}

@@ -6,6 +6,7 @@
 #ifndef AIRUNNER_RAW_H
 #define AIRUNNER_RAW_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -22,5 +23,11 @@ struct raw {
  */
 bool raw_member(struct raw object, const char *name, struct raw *ret_value);
 bool raw_item(struct raw array, size_t index, struct raw *ret_value);
+
+/**
+ * Parses a text from a model or its service: NULs are taken, and integers beyond 64 bits are no
+ * reason to refuse it (then all its integers are reals). @return NULL and *ret_error; json_decref()
+ */
+json_t *raw_parse(struct raw text, json_error_t *ret_error);
 
 #endif
