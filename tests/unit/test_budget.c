@@ -104,7 +104,7 @@ static void answer_on(struct db *on, int run, int64_t call, int seq, int64_t cos
 		DB_ARGS(db_i64(run), db_i64(7), db_i64(call), db_i64(1), db_i64(seq), db_str("m"),
 			db_blob("x", 1), db_str("tool_use"), db_str("req"), db_i64(tokens),
 			db_i64(0), db_i64(0), db_i64(0), db_i64(0),
-			cost < 0 ? db_null() : db_i64(cost), db_i64(1)),
+			cost < 0 ? db_null() : db_i64(cost), db_i64(tokens), db_i64(1)),
 		&rows));
 	assert_true(db_rows_next(rows));
 	assert_int_equal(db_rows_i64(rows, "ours"), 1);
@@ -164,7 +164,7 @@ static void an_answer_and_its_cost_are_stored_together_or_not_at_all(void **stat
 	err_t e = budget_query(db, Q_ANSWER_STORE,
 		DB_ARGS(db_i64(1), db_i64(7), db_i64(call.id), db_i64(1), db_i64(1), db_str("m"),
 			db_blob("x", 1), db_str("s"), db_str("r"), db_i64(1), db_i64(0), db_i64(0),
-			db_i64(1), db_i64(0), db_i64(99), db_i64(1)),
+			db_i64(1), db_i64(0), db_i64(99), db_i64(1), db_i64(1)),
 		&rows);
 	assert_int_equal(err_code(e), ERR_DB_DUPLICATE); /* there is such a message */
 	assert_scopes("spent_usd_micro", 0);
