@@ -173,7 +173,7 @@ help:
 	@echo 'make             build the programs into build/ (SAN=1: with sanitizers into build-san/; V=1 shows commands)'
 	@echo 'make run         everything on loopback, with stand-ins for services without keys; Ctrl-C stops it'
 	@echo 'make test        every test; T="unit/test_db e2e/10" chooses'
-	@echo 'make soak        the long harnesses in full (kill points, faults of network, database, disk, clocks, bursts)'
+	@echo 'make soak        the long harnesses in full (kill points, faults of network, database, disk, clocks, bursts, a million claims)'
 	@echo 'make bench       figures of queue and agent beside BullMQ and a bare loop, < 10 minutes; BENCH=queue or agent chooses'
 	@echo 'make lint        format, rules of the house, length report, shellcheck'
 	@echo 'make fresh       both commands on a pristine Debian 12 root (needs root); transcript in build/fresh/'

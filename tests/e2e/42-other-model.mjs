@@ -67,7 +67,7 @@ await test('it was told the task, the diff, a summary and the findings, and none
 	assert.equal(requests.length, 4, 'no answer was asked for twice');
 	const first = input(requests[0]).input;
 	assert.equal(first.length, 1);
-	const [{ text }] = first[0].content;
+	const text = first[0].content;
 	for (const part of ['Please do OM-1.', '<diff>', '+A note for OM-1.', '+exports.answer = () => 44;', 'Summary so far:', 'And again.', 'The checks ran on your work']) {
 		assert.ok(text.includes(part), `${part} is not in ${text}`);
 	}
@@ -110,12 +110,11 @@ await test('when the first provider is overloaded for good the other one does th
 
 await test('when neither answers the run fails with the second one\'s words', async () => {
 	await w.control('/faults', { service: 'anthropic', kind: 'status', status: 529, count: -1, body_contains: 'Please do OM-6.' });
-	await w.control('/faults', { service: 'openai', kind: 'status', status: 429, count: -1, body_contains: 'Please do OM-6.',
-		body: { error: { message: 'You exceeded your current quota', type: 'insufficient_quota', param: null, code: 'insufficient_quota' } } });
+	await w.control('/faults', { service: 'openai', kind: 'status', status: 503, count: -1, body_contains: 'Please do OM-6.' });
 	const run = await w.work('OM-6', goodTurns('six.md'));
-	assert.equal(run.status, 'blocked', run.last_error);
-	assert.match(run.last_error, /quota/);
-	assert.equal((await asked('openai', 'OM-6')).length, 1, 'a used-up quota is not asked again');
+	assert.equal(run.status, 'failed', run.last_error);
+	assert.match(run.last_error, /openai answered 503/);
+	assert.equal((await asked('openai', 'OM-6')).length, 4);
 	await w.control('/faults', undefined, 'DELETE');
 });
 

@@ -1,7 +1,7 @@
 // A retry by a person is an order: the run takes back the issue that its own report had given away, in
 // Jira and in the status it is worked in, works it, and counts its limits anew. What a person has done
 // with the issue since counts more. And an end that was decided before a kill stays as it was.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { git } from '../sample/sample.mjs';
 import { AI_ACCOUNT, HUMAN_ACCOUNT, STATE, assert, create, finish, finishTests, goodTurns, replace, test, tinyProject, until, view, world } from './harness.mjs';
@@ -43,6 +43,15 @@ await test('restart of a blocked run takes the issue back and works it', async (
 	assert.match(JSON.stringify(run.events), /Took RE-1 back: in In Progress, assigned to the AI account/);
 	const changes = (await w.jiraIssue('RE-1')).changelog.flatMap((c) => c.items.map((i) => `${i.field}: ${i.toString}`));
 	assert.equal(changes.filter((c) => c === 'status: In Progress').length, 1);
+});
+
+await test('continue of a run whose work is done changes nothing and says so', async () => {
+	const [{ id }] = await w.sql("SELECT id FROM runs WHERE issue_key = 'RE-1'");
+	const before = await w.jiraIssue('RE-1');
+	const run = await retry(Number(id), 'continue', 'RE-1');
+	assert.equal(run.status, 'cancelled');
+	assert.match(run.reason, /nothing is left to go on with/);
+	assert.deepEqual(await w.jiraIssue('RE-1'), before);
 });
 
 await test('continue after a limit goes on in the same conversation, with the limit counted anew', async () => {
@@ -98,6 +107,7 @@ await test('killed while it takes the issue back, it takes it back once', async 
 	writeFileSync(join(faults, 'RE-5'), 'kill@outbox.retake-assign.done:1\nkill@outbox.retake-status.done:1\n');
 	await w.script('RE-5', goodTurns('b.md'));
 	await assertReported('RE-5', await retry(id, 'restart', 'RE-5'));
+	assert.ok(!existsSync(join(faults, 'RE-5')), 'it was killed twice');
 	const changes = (await w.jiraIssue('RE-5')).changelog.flatMap((c) => c.items.map((i) => `${i.field}: ${i.to}`));
 	assert.equal(changes.filter((c) => c === `assignee: ${AI_ACCOUNT}`).length, 2, 'by the person, and once by us');
 });

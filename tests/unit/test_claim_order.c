@@ -281,6 +281,7 @@ static void an_event_makes_its_queued_run_more_urgent_but_not_less(void **state)
 	(void)state;
 	enqueue_all(ISSUES("A-1", "B-1", "B-2"));
 	enqueue("B-2", 1);
+	assert_int_equal(with_db_number(db, "SELECT head_priority FROM repos WHERE id = 2"), 1);
 	enqueue("B-2", 4);
 	assert_claims("B-2", "A-1");
 }

@@ -35,27 +35,6 @@ err_t agent_store_notes(struct agent *a)
 		NULL);
 }
 
-err_t agent_say(struct agent *a, const struct speech *speech)
-{
-	agent_note_watch(a);
-	size_t said = a->conv.count;
-	json_auto_t *recorded = json_incref(json_object_get(agent_notes(a), "recorded_tree"));
-	struct db_try t = {0};
-	while (db_try(a->ctx->db, &t)) {
-		conversation_unsay(&a->conv, said);
-		if (recorded) /* a try that was rolled back recorded nothing */
-			json_object_set(agent_notes(a), "recorded_tree", recorded);
-		else
-			json_object_del(agent_notes(a), "recorded_tree");
-		t.error = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
-		if (!t.error)
-			t.error = agent_store_change(a);
-		if (!t.error)
-			t.error = agent_store_notes(a);
-	}
-	return t.error;
-}
-
 /* ---- the beginning ---- */
 
 err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out)
@@ -152,7 +131,7 @@ static err_t answer_again(struct agent *a)
 	if (speech.count == 0)
 		return NULL;
 	ERR_TRY(agent_discipline(a, &speech));
-	ERR_TRY(conversation_tree(a->ctx, &a->conv, a->result->tree)); /* what it did is undone */
+	a->tree_changed = true; /* what it did is undone */
 	return agent_say(a, &speech);
 }
 
@@ -193,10 +172,11 @@ err_t agent_tell_cost_unknown(struct agent *a)
 		json_object_set_new(edit, "cost_unknown", told = json_object());
 	json_object_set_new(told, p->model, json_true());
 	ERR_TRY(journal_event(a->ctx, EVENT_INFO, json_pack("{s:s}", "model", p->model),
-		p->price_count ? "The provider does not tell the tokens of %s: its calls are counted "
-				 "as estimates, at the most they may cost"
-			       : "The price of %s is not known (models.json): its cost is not counted, "
-				 "its tokens are (AIRUNNER_MAX_RUN_TOKENS)",
+		p->price_count
+			? "The provider does not tell the tokens of %s: its calls are counted "
+			  "as estimates, at the most they may cost"
+			: "The price of %s is not known (models.json): its cost is not counted, "
+			  "its tokens are (AIRUNNER_MAX_RUN_TOKENS)",
 		p->model));
 	return agent_store_notes(a);
 }
