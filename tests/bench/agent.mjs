@@ -66,7 +66,7 @@ function usage(pid) {
 }
 
 async function status(w) {
-	const rows = await w.sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Innodb_os_log_fsyncs')");
+	const rows = await w.sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Innodb_data_fsyncs')");
 	return Object.fromEntries(rows.map((row) => [row.Variable_name, Number(row.Value)]));
 }
 
@@ -96,7 +96,7 @@ async function work(w, proxy, key, count) {
 	return {
 		status: row.status, waits: proxy.turns.slice(1, count + 1).map((t) => t.waitUs), answers: proxy.turns.map((t) => t.answer), bytes: proxy.turns.map((t) => t.bytes),
 		cpuMs: last.cpuMs, loopCpuMs: last.cpuMs - seen[0].cpuMs, peakKb: last.peakKb, prefix: Number(prefix.bytes), statements: (counters[1].Questions - counters[0].Questions) / count,
-		syncs: (counters[1].Innodb_os_log_fsyncs - counters[0].Innodb_os_log_fsyncs) / count,
+		syncs: (counters[1].Innodb_data_fsyncs - counters[0].Innodb_data_fsyncs) / count,
 		fresh: Number(sums.fresh), written: Number(sums.written), read: Number(sums.was_read),
 	};
 }
@@ -134,7 +134,7 @@ function costs(runs, loops, count) {
 	const weighted = (r) => r.fresh + 1.25 * r.written + 0.1 * r.read;
 	const plain = (r) => r.fresh + r.written + r.read;
 	table(`Cost of ${count} turns (processor: the run's process, first to last request; bash's processes not counted)`,
-		['', 'processor ms', 'peak MB', 'statements a turn', 'log syncs a turn', 'prefix bytes', 'request bytes, first', 'last', 'input tokens', 'of them read', 'cache-weighted', 'to uncached'],
+		['', 'processor ms', 'peak MB', 'statements a turn', 'syncs a turn', 'prefix bytes', 'request bytes, first', 'last', 'input tokens', 'of them read', 'cache-weighted', 'to uncached'],
 		[
 			['AI Runner', m(runs, (r) => r.loopCpuMs).toFixed(0), (m(runs, (r) => r.peakKb) / 1024).toFixed(1), runs[0].statements.toFixed(1), runs[0].syncs.toFixed(1), runs[0].prefix, runs[0].bytes[0], runs[0].bytes.at(-1),
 				plain(runs[0]), `${(100 * runs[0].read / plain(runs[0])).toFixed(1)} %`, Math.round(weighted(runs[0])), ratio(weighted(runs[0]), plain(runs[0]))],
