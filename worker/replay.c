@@ -146,11 +146,16 @@ static err_t end_again(struct run_ctx *ctx)
 	return ending_decided(ctx);
 }
 
-static err_t retake(struct run_ctx *ctx)
+/* @param first  the step it would go on with */
+static err_t retake(struct run_ctx *ctx, size_t first)
 {
 	static const struct step row = {
 		"retake", STAGE_ANALYZING, step_retake, false, NEEDS_NOTHING};
 	enum step_next next;
+	if (first == step_count)
+		return err_new(ERR_CANCELLED,
+			"nothing is left to go on with: the run had done its work; restart it to "
+			"work the issue again");
 	return step_work(ctx, &row, &next);
 }
 
@@ -164,7 +169,7 @@ err_t pipeline_resume(struct run_ctx *ctx, size_t *ret_first)
 	retake_apply(ctx);
 	ERR_TRY(refuse_poison(ctx));
 	if (ctx->run.attempt > 1 && !r.retaken) /* a person's retry */
-		ERR_TRY(retake(ctx));
+		ERR_TRY(retake(ctx, r.next));
 	bool is_over = r.must_heal && !may_heal(ctx); /* still the work is to be kept */
 	if (r.must_heal && !is_over)
 		ERR_TRY(heal(ctx, &r.next));

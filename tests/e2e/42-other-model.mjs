@@ -110,12 +110,11 @@ await test('when the first provider is overloaded for good the other one does th
 
 await test('when neither answers the run fails with the second one\'s words', async () => {
 	await w.control('/faults', { service: 'anthropic', kind: 'status', status: 529, count: -1, body_contains: 'Please do OM-6.' });
-	await w.control('/faults', { service: 'openai', kind: 'status', status: 429, count: -1, body_contains: 'Please do OM-6.',
-		body: { error: { message: 'You exceeded your current quota', type: 'insufficient_quota', param: null, code: 'insufficient_quota' } } });
+	await w.control('/faults', { service: 'openai', kind: 'status', status: 503, count: -1, body_contains: 'Please do OM-6.' });
 	const run = await w.work('OM-6', goodTurns('six.md'));
-	assert.equal(run.status, 'blocked', run.last_error);
-	assert.match(run.last_error, /quota/);
-	assert.equal((await asked('openai', 'OM-6')).length, 1, 'a used-up quota is not asked again');
+	assert.equal(run.status, 'failed', run.last_error);
+	assert.match(run.last_error, /openai answered 503/);
+	assert.equal((await asked('openai', 'OM-6')).length, 4);
 	await w.control('/faults', undefined, 'DELETE');
 });
 

@@ -45,6 +45,15 @@ await test('restart of a blocked run takes the issue back and works it', async (
 	assert.equal(changes.filter((c) => c === 'status: In Progress').length, 1);
 });
 
+await test('continue of a run whose work is done changes nothing and says so', async () => {
+	const [{ id }] = await w.sql("SELECT id FROM runs WHERE issue_key = 'RE-1'");
+	const before = await w.jiraIssue('RE-1');
+	const run = await retry(Number(id), 'continue', 'RE-1');
+	assert.equal(run.status, 'cancelled');
+	assert.match(run.reason, /nothing is left to go on with/);
+	assert.deepEqual(await w.jiraIssue('RE-1'), before);
+});
+
 await test('continue after a limit goes on in the same conversation, with the limit counted anew', async () => {
 	await w.script('RE-2', [...endless('RE-2'), create('b.md', 'x\n'), finish('Done at last.')]);
 	await w.issue('RE-2');

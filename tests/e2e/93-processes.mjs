@@ -5,7 +5,7 @@ import { closeSync, openSync } from 'node:fs';
 import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import { wrongEnd } from '../fault/effects.mjs';
-import { alive, below, commands } from '../fault/processes.mjs';
+import { alive, below, commands, patient } from '../fault/processes.mjs';
 import { percentile } from '../fault/seed.mjs';
 import { keptSecret } from '../run/standins.mjs';
 import { BUILD } from '../paths.mjs';
@@ -51,7 +51,7 @@ await test('the worker\'s parent is killed: all its processes die, its successor
 		const { fence } = await rowOf(run.id);
 		const from = Date.now();
 		w.parts.worker.kill('SIGKILL');
-		await until('all processes are gone', 5000, () => alive(tree).length === 0, 2);
+		await until('all processes are gone', patient(5000), () => alive(tree).length === 0, 2);
 		gone.push(Date.now() - from);
 		await until('the run goes on', 30000, async () => {
 			const row = await rowOf(run.id);
@@ -62,7 +62,7 @@ await test('the worker\'s parent is killed: all its processes die, its successor
 	}
 	w.parts.worker.deaths = [];
 	console.log(`# worker's parent killed: last process gone after ${figures(gone)}; run taken up after ${figures(back)}`);
-	assert.ok(percentile(gone, 1) < 2000 && percentile(back, 1) < 15000);
+	assert.ok(percentile(gone, 1) < patient(2000) && percentile(back, 1) < patient(15000));
 });
 
 await test('the run\'s own process is killed: its parent starts it again at once', async () => {
@@ -81,7 +81,7 @@ await test('the run\'s own process is killed: its parent starts it again at once
 		await endsWell(run);
 	}
 	console.log(`# a run's process killed: claimed again after ${figures(back)}`);
-	assert.ok(percentile(back, 1) < 3000);
+	assert.ok(percentile(back, 1) < patient(3000));
 });
 
 /** Posts a webhook each 20 ms while `body` runs; answers how long none was taken. */
@@ -142,7 +142,7 @@ await test('handlers and nginx are killed: each is back at once', async () => {
 			for (const [status, n] of Object.entries(statuses)) all[status] = (all[status] ?? 0) + n;
 		}
 		console.log(`# ${what} killed: no webhook was taken for ${figures(list)} (answers ${JSON.stringify(all)})`);
-		assert.ok(percentile(list, 1) < 5000, what);
+		assert.ok(percentile(list, 1) < patient(5000), what);
 		assert.ok(Object.keys(all).every((status) => ['200', '503', '0'].includes(status)), JSON.stringify(all));
 	}
 	for (const name of ['webhook', 'nginx']) w.parts[name].deaths = [];
@@ -182,7 +182,7 @@ await test('a run worked by hand has a lease that is renewed, ends with its pare
 	assert.ok(Number(row.lease_s) <= 60 && row.locked_by.endsWith(`/${child.pid}`), JSON.stringify(row));
 	const tree = below(child.pid);
 	child.kill('SIGKILL');
-	await until('all processes are gone', 5000, () => alive(tree).length === 0, 5);
+	await until('all processes are gone', patient(5000), () => alive(tree).length === 0, 5);
 	await w.sql(`UPDATE runs SET lease_until = NOW(3) WHERE id = ${run.id}`); // nobody needs to wait so long here
 	w.startWorker();
 	await endsWell(run);

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { effectsOf, wrongEnd } from '../fault/effects.mjs';
-import { alive, below, commands } from '../fault/processes.mjs';
+import { alive, below, commands, patient } from '../fault/processes.mjs';
 import { FaultProxy } from '../fault/proxy.mjs';
 import { percentile, shuffled } from '../fault/seed.mjs';
 import { git } from '../sample/sample.mjs';
@@ -68,7 +68,7 @@ async function begin(lane, { point, turns } = {}) {
 	return { key, lane, id: await w.assign(key), bare: w.repos[lane].bare };
 }
 const rowOf = (id) => w.sql(`SELECT status, reason, crashes, attempt, slot FROM runs WHERE id = ${id}`).then(([row]) => row);
-const held = (run) => until(`${run.key} waits`, 40000, () => existsSync(join(faults, `${run.key}.waits`)), 10);
+const held = (run) => until(`${run.key} waits`, patient(40000), () => existsSync(join(faults, `${run.key}.waits`)), 10);
 /** The processes of one run: its own and all below it. */
 function tree(id) {
 	const all = below(w.parts.worker.pid);
@@ -91,9 +91,9 @@ async function cancel(run) {
 	const from = performance.now();
 	const answer = await w.api(`/api/runs/${run.id}/cancel`, { method: 'POST' });
 	if (answer.status !== 200) wrong.push(`cancel answered ${answer.status} ${answer.text}`);
-	await until('all processes are gone', 10000, () => alive(pids).length === 0 && tree(run.id).length === 0, 2).catch((e) => wrong.push(e.message));
+	await until('all processes are gone', patient(10000), () => alive(pids).length === 0 && tree(run.id).length === 0, 2).catch((e) => wrong.push(e.message));
 	const ms = performance.now() - from;
-	await w.waitRun(run.id, undefined, 5000).catch((e) => wrong.push(e.message));
+	await w.waitRun(run.id, undefined, patient(5000)).catch((e) => wrong.push(e.message));
 	const { status } = await rowOf(run.id);
 	if (status !== 'cancelled') wrong.push(`status ${status}`);
 	await sleep(QUIET_MS);
@@ -144,7 +144,7 @@ await test('cancelled at any point: gone at once, and nothing happens afterwards
 	}));
 	console.log(`# cancelled at ${all} points of ${points.length} (seed ${SEED}): last process gone after ${figures(took)}`);
 	assert.deepEqual(bad, []);
-	assert.ok(percentile(took, 0.99) < 2000);
+	assert.ok(percentile(took, 0.99) < patient(2000));
 });
 
 const busy = (what) => (run) => commands(tree(run.id)).some((line) => line.includes(what));
@@ -172,7 +172,7 @@ await test('cancelled in the midst of something slow: the whole tree is gone at 
 		await proxy.clear();
 		if (fault) await proxy.fault(fault.service, fault);
 		const run = await begin(lane, { turns });
-		await until(`${run.key}: ${name}`, 40000, () => there(run), 20);
+		await until(`${run.key}: ${name}`, patient(40000), () => there(run), 20);
 		await sleep(100);
 		const { ms, wrong, processes } = await cancel(run);
 		await proxy.clear();
@@ -182,7 +182,7 @@ await test('cancelled in the midst of something slow: the whole tree is gone at 
 	}
 	console.log(`# cancelled ${list.length} times in something slow: last process gone after ${figures(list)}; all cancellations: ${figures([...took, ...list])} of ${took.length + list.length}`);
 	assert.deepEqual(bad, []);
-	assert.ok(percentile(list, 1) < 2000);
+	assert.ok(percentile(list, 1) < patient(2000));
 });
 
 await test('SIGTERM at any point: the run is put back without a crash or an attempt, and completes later', async () => {

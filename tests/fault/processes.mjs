@@ -1,5 +1,9 @@
 // Processes as /proc shows them.
 import { readFileSync, readdirSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+
+/** A limit of time as a busy machine keeps it: longer by as much as processes wait for a processor. */
+export const patient = (ms) => ms * Math.max(1, loadavg()[0] / cpus().length);
 
 /** The parent of each process there is. */
 function parents() {

@@ -65,7 +65,7 @@ const turns = [
 	{
 		text: 'This time I look at the type check myself.',
 		tools: [
-			{ name: 'bash', input: { command: 'npx tsc --noEmit' } },
+			{ name: 'bash', input: { command: 'node_modules/.bin/tsc --noEmit' } },
 			{ name: 'finish', input: {
 				summary: 'Added `slugify(text, maxLength?)` with tests, exported from `src/index.ts`. Without `maxLength` nothing is cut.',
 			} },

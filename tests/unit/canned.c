@@ -115,6 +115,7 @@ struct canned *canned_start(const struct canned_reply *replies, size_t count)
 void canned_stop(struct canned *s)
 {
 	s->stop = 1;
+	shutdown(s->fd, SHUT_RDWR); /* wakes its poll() */
 	pthread_join(s->thread, NULL);
 	close(s->fd);
 	for (size_t i = 0; i < MAX_REQUESTS; i++)

@@ -202,12 +202,12 @@ static void the_newest_user_message_is_marked_and_the_one_before_when_far(void *
 	talk_add(&t, NULL, 0, MESSAGE, 4);
 	talk_add(&t, results, 3, NULL, 3);
 	autofree char *near = body(&t, t.count);
-	assert_int_equal(count(near, "{\"type\":\"ephemeral\"}"), 1);
+	assert_int_equal(count(near, "{\"type\":\"ephemeral\"}"), 3); /* system, first, newest */
 	assert_non_null(strstr(
 		near, "Come to an end.\",\"cache_control\":{\"type\":\"ephemeral\"}}]}],\"max"));
 	t.messages[3].blocks = 13; /* with the three of the last message: 16 */
 	autofree char *far = body(&t, t.count);
-	assert_int_equal(count(far, "{\"type\":\"ephemeral\"}"), 2);
+	assert_int_equal(count(far, "{\"type\":\"ephemeral\"}"), 4);
 	assert_non_null(strstr(far,
 		"int x;\",\"cache_control\":{\"type\":\"ephemeral\"}}]},{\"role\":\"assistant\""));
 }

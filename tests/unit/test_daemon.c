@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "lib/buf.h"
 #include "lib/mem.h"
 #include "tests/unit/cut_proxy.h"
 #include "tests/unit/with_db.h"
@@ -31,7 +32,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	with_db_sql(db,
-		"DELETE FROM run_steps; DELETE FROM run_events; DELETE FROM deliveries; DELETE "
+		"DELETE FROM outbox; DELETE FROM run_steps; DELETE FROM run_events; DELETE FROM "
+		"deliveries; DELETE "
 		"FROM runs; DELETE FROM workers; DELETE FROM repo_projects; DELETE FROM repos "
 		"WHERE id <> 0; INSERT INTO repos (id, address) VALUES (1, 'a'); INSERT INTO "
 		"repo_projects (project_key, repo_id) VALUES ('A', 1); CALL intake(REPEAT('0', "
@@ -137,6 +139,40 @@ static void a_process_that_ends_while_the_database_is_away_is_not_forgotten(void
 	usleep(500000);
 	kill(daemon_pid, SIGCONT);
 	assert_true(comes_true("SELECT status = 'queued' OR fence > 1 FROM runs"));
+}
+
+static int lines_of(const char *name)
+{
+	AUTO(buf_release) struct buf text = BUF(4096);
+	autofree char *path = xasprintf("%s/%s", dir, name);
+	if (buf_read_file(&text, path))
+		return 0;
+	int lines = 0;
+	for (const char *p = text.data; *p; p++)
+		lines += *p == '\n';
+	return lines;
+}
+
+static void what_runs_left_to_be_sent_gets_a_drainer_and_more_seldom_while_a_service_is_away(
+	void **state)
+{
+	(void)state;
+	autofree char *text = xasprintf(
+		"case $1 in --drain) echo x >>%s/drained; exit 3;; *) exec sleep 60;; esac", dir);
+	autofree char *program = script(text);
+	start(program);
+	assert_true(comes_true("SELECT status = 'running' FROM runs"));
+	usleep(1500000);
+	assert_int_equal(lines_of("drained"), 0); /* nothing is left */
+	with_db_sql(db,
+		"INSERT INTO runs (id, issue_key, line, status) VALUES (900, 'B-1', 'B-1', "
+		"'completed'); INSERT INTO outbox (effect_key, run_id, fence, issue_key, kind, "
+		"request) VALUES ('900/1/report', 900, 1, 'B-1', 'jira_comment', '{}')");
+	for (int waited_ms = 0; waited_ms < WAIT_MS && lines_of("drained") == 0; waited_ms += 50)
+		usleep(50000);
+	assert_int_equal(lines_of("drained"), 1);
+	usleep(7000000); /* two seconds to the next, four to the one after it */
+	assert_in_range(lines_of("drained"), 2, 3);
 }
 
 static void a_lease_without_a_process_runs_out(void **state)
@@ -245,6 +281,9 @@ int main(void)
 			set_up, stop),
 		cmocka_unit_test_setup_teardown(
 			a_run_that_becomes_due_is_claimed_within_the_poll, set_up, stop),
+		cmocka_unit_test_setup_teardown(
+			what_runs_left_to_be_sent_gets_a_drainer_and_more_seldom_while_a_service_is_away,
+			set_up, stop),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	cut_proxy_stop(&proxy);

@@ -47,6 +47,19 @@ static void a_call_costs_what_the_price_list_says(void **state)
 		cost("claude-sonnet-5-5", "2026-11-22", usage), 2000 + 5000 + 12000 + 5000 + 7000);
 }
 
+static void effort_to_spare_and_the_life_of_the_cache_are_the_model_s(void **state)
+{
+	(void)state;
+	AUTO(profile_release) struct profile claude;
+	AUTO(profile_release) struct profile gpt;
+	assert_null(profile_read(models, "models.json", "claude-sonnet-5-5", "anthropic", &claude));
+	assert_null(profile_read(models, "models.json", "gpt-6.1-terra", "openai", &gpt));
+	assert_string_equal(claude.more_effort, "xhigh");
+	assert_int_equal(claude.cache_ttl_s, 300); /* where nothing is said */
+	assert_string_equal(gpt.more_effort, "high");
+	assert_int_equal(gpt.cache_ttl_s, 1800);
+}
+
 static void prices_change_on_their_day(void **state)
 {
 	(void)state;
@@ -150,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_costs_what_the_price_list_says),
+		cmocka_unit_test(effort_to_spare_and_the_life_of_the_cache_are_the_model_s),
 		cmocka_unit_test(prices_change_on_their_day),
 		cmocka_unit_test(a_large_prompt_costs_its_own_tier),
 		cmocka_unit_test(an_unlisted_model_is_usable_but_has_no_price),

@@ -245,3 +245,12 @@ err_t conversation_spent(struct run_ctx *ctx, struct spent *ret_spent)
 		.usd_micro = db_rows_i64(rows, "cost_usd_micro")};
 	return NULL;
 }
+
+err_t conversation_cached(struct run_ctx *ctx, int *ret_percent)
+{
+	AUTO(db_rows_freep) struct db_rows *rows = NULL;
+	ERR_TRY(db_query(ctx->db, Q_RUN_CACHE_SHARE, DB_ARGS(db_i64(ctx->run.id)), &rows));
+	int64_t prompt = db_rows_next(rows) ? db_rows_i64(rows, "prompt") : 0;
+	*ret_percent = prompt ? (int)(100 * db_rows_i64(rows, "from_cache") / prompt) : 0;
+	return NULL;
+}

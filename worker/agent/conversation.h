@@ -67,4 +67,7 @@ err_t conversation_open_calls(
 /** Turns and cost of the whole run. */
 err_t conversation_spent(struct run_ctx *ctx, struct spent *ret_spent);
 
+/** Of the run's input after each conversation's first call, how much came from the cache. */
+err_t conversation_cached(struct run_ctx *ctx, int *ret_percent);
+
 #endif

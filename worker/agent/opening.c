@@ -193,10 +193,11 @@ err_t agent_tell_cost_unknown(struct agent *a)
 		json_object_set_new(edit, "cost_unknown", told = json_object());
 	json_object_set_new(told, p->model, json_true());
 	ERR_TRY(journal_event(a->ctx, EVENT_INFO, json_pack("{s:s}", "model", p->model),
-		p->price_count ? "The provider does not tell the tokens of %s: its calls are counted "
-				 "as estimates, at the most they may cost"
-			       : "The price of %s is not known (models.json): its cost is not counted, "
-				 "its tokens are (AIRUNNER_MAX_RUN_TOKENS)",
+		p->price_count
+			? "The provider does not tell the tokens of %s: its calls are counted "
+			  "as estimates, at the most they may cost"
+			: "The price of %s is not known (models.json): its cost is not counted, "
+			  "its tokens are (AIRUNNER_MAX_RUN_TOKENS)",
 		p->model));
 	return agent_store_notes(a);
 }

@@ -94,16 +94,6 @@ static err_t make_text(struct run_ctx *ctx, struct buf *out)
 	return template_render(ctx->set, "prompts/heal.md", data, out);
 }
 
-/* Of the input after each conversation's first call, how much came from the cache. */
-static err_t cache_percent(struct run_ctx *ctx, int *ret_percent)
-{
-	struct db_rows *rows AUTO(db_rows_freep) = NULL;
-	ERR_TRY(db_query(ctx->db, Q_RUN_CACHE_SHARE, DB_ARGS(db_i64(ctx->run.id)), &rows));
-	int64_t prompt = db_rows_next(rows) ? db_rows_i64(rows, "prompt") : 0;
-	*ret_percent = prompt ? (int)(100 * db_rows_i64(rows, "from_cache") / prompt) : 0;
-	return NULL;
-}
-
 static err_t report_progress(struct run_ctx *ctx, const struct agent_result *result)
 {
 	json_auto_t *paths = NULL;
@@ -112,7 +102,7 @@ static err_t report_progress(struct run_ctx *ctx, const struct agent_result *res
 	ERR_TRY(conversation_spent(ctx, &spent));
 	ERR_TRY(store_changed_paths(work_tree_store(ctx->tree), base, result->tree, &paths));
 	int files = (int)json_array_size(paths), cached;
-	ERR_TRY(cache_percent(ctx, &cached));
+	ERR_TRY(conversation_cached(ctx, &cached));
 	const char *model = run_state_str(ctx, "edit.model");
 	if (!model)
 		model = settings_str(ctx->set, S_ANTHROPIC_MODEL);
