@@ -475,10 +475,16 @@ WHERE run_id = ? AND step IN ('checkout', 'edit', 'commit') AND result IS NOT NU
 INSERT INTO run_messages (run_id, conv, seq, role, model, content)
 SELECT id, ?, ?, ?, ?, ? FROM runs WHERE id = ? AND fence = ? AND status = 'running' AND cancel_at IS NULL;
 
+-- ours 0: as FENCED. What a turn leaves, and the reservation for the next call (004_money.sql).
+-- name: turn_store
+-- in: own_transaction, id, fence, conv, seq, model, content, answer_seq, tree, step_id, notes, change_kind, change_name, change_bytes, change, by_price, input_cost, output_price, wanted, least, day_cap, repo_cap, issue_cap, run_cap
+-- out: ours, call_id, granted, amount, lost, refused, only_reserved, needed, spent, reserved, renews
+CALL turn_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
 -- ours 0: as FENCED. One transaction: the answer, the run's totals, the settled call (004_money.sql).
 -- name: answer_store
 -- in: id, fence, call_id, conv, seq, model, content, stop_reason, request_id, fresh, written, read, output, thinking, cost_usd_micro, tokens, latency_ms
--- out: ours
+-- out: ours, cancelled
 CALL answer_store(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- Of this attempt: a retry that continues counts its limits anew.
@@ -489,12 +495,6 @@ SELECT MAX(r.turns) - COUNT(m.run_id) AS turns, MAX(r.cost_usd_micro) - IFNULL(S
 	MAX(r.cost_known) AS cost_known
 FROM runs r LEFT JOIN run_messages m ON m.run_id = r.id AND m.role = 'assistant' AND m.at < IFNULL(r.started_at, r.created_at)
 WHERE r.id = ?;
-
--- FENCED. The work tree after an answer's tools.
--- name: message_tree
--- in: tree, run_id, conv, seq, id, fence
-UPDATE run_messages SET tree = ? WHERE run_messages.run_id = ? AND conv = ? AND seq = ?
-	AND EXISTS (SELECT 1 FROM runs WHERE id = ? AND fence = ? AND status = 'running');
 
 -- ============================== money (worker/budget) ==============================
 

@@ -116,14 +116,6 @@ static err_t refuse(const struct db_rows *row, const struct budget_caps *caps, b
 
 /* ---- reserve ---- */
 
-struct ask {
-	const struct llm *llm;
-	int conv;
-	struct worst worst;
-	struct budget_caps caps;
-	int64_t wanted, least;
-};
-
 /* A call with a budget for thinking needs more than that. */
 static int64_t least_of(const struct llm *llm, int64_t wanted)
 {
@@ -139,43 +131,52 @@ static err_t not_ours(struct run_ctx *ctx)
 	return err_new(ERR_FENCE, "the run is not this worker's any more");
 }
 
-/* *ret_busy: what other calls may still cost takes the room. */
-static err_t reserve_once(
-	struct run_ctx *ctx, const struct ask *a, struct budget_call *ret_call, bool *ret_busy)
+struct budget_ask budget_ask_of(struct run_ctx *ctx, const struct llm *llm, int conv,
+	const struct llm_request *request, int64_t wanted)
 {
-	AUTO(db_rows_freep) struct db_rows *row = NULL;
-	const struct budget_caps *caps = &a->caps;
-	bool by_price = a->worst.by_price;
-	ERR_TRY(budget_query(ctx->db, Q_MONEY_RESERVE,
-		DB_ARGS(db_i64(ctx->run.id), db_i64(ctx->run.fence), db_i64(a->conv),
-			db_str(a->llm->profile.model), db_i64(by_price), db_i64(a->worst.input),
-			db_i64(a->worst.output_price), db_i64(a->wanted), db_i64(a->least),
-			db_i64(by_price ? caps->day : 0), db_i64(by_price ? caps->repo : 0),
-			db_i64(by_price ? caps->issue : 0),
-			db_i64(by_price ? caps->run : caps->run_tokens)),
-		&row));
-	if (!db_rows_next(row) || !db_rows_i64(row, "ours"))
-		return not_ours(ctx);
+	struct worst worst = worst_of(llm, request);
+	return (struct budget_ask){.model = llm->profile.model,
+		.conv = conv,
+		.by_price = worst.by_price,
+		.input = worst.input,
+		.output_price = worst.output_price,
+		.wanted = wanted,
+		.least = least_of(llm, wanted),
+		.caps = budget_caps(ctx->set, ctx->repo)};
+}
+
+err_t budget_granted(const struct db_rows *row, const struct budget_ask *ask,
+	struct budget_call *ret_call, bool *ret_busy)
+{
 	ret_call->lost += db_rows_i64(row, "lost");
 	*ret_busy = db_rows_i64(row, "only_reserved");
 	if (!db_rows_i64(row, "granted"))
-		return refuse(row, caps, by_price);
+		return refuse(row, &ask->caps, ask->by_price);
 	ret_call->id = db_rows_i64(row, "call_id");
+	ret_call->conv = ask->conv;
 	ret_call->max_tokens = db_rows_i64(row, "granted");
-	ret_call->by_price = by_price;
+	ret_call->by_price = ask->by_price;
 	ret_call->reserved = db_rows_i64(row, "amount");
 	return NULL;
+}
+
+static err_t reserve_once(struct run_ctx *ctx, const struct budget_ask *a,
+	struct budget_call *ret_call, bool *ret_busy)
+{
+	AUTO(db_rows_freep) struct db_rows *row = NULL;
+	ERR_TRY(budget_query(ctx->db, Q_MONEY_RESERVE,
+		DB_ARGS(db_i64(ctx->run.id), db_i64(ctx->run.fence), db_i64(a->conv),
+			db_str(a->model), BUDGET_ARGS(a)),
+		&row));
+	if (!db_rows_next(row) || !db_rows_i64(row, "ours"))
+		return not_ours(ctx);
+	return budget_granted(row, a, ret_call, ret_busy);
 }
 
 err_t budget_reserve(struct run_ctx *ctx, const struct llm *llm, int conv,
 	const struct llm_request *request, int64_t wanted, struct budget_call *ret_call)
 {
-	const struct ask a = {.llm = llm,
-		.conv = conv,
-		.worst = worst_of(llm, request),
-		.caps = budget_caps(ctx->set, ctx->repo),
-		.wanted = wanted,
-		.least = least_of(llm, wanted)};
+	const struct budget_ask a = budget_ask_of(ctx, llm, conv, request, wanted);
 	int64_t until_ms = monotonic_ms() + settings_int(ctx->set, S_AIRUNNER_LLM_TIMEOUT_S) * 1000;
 	*ret_call = (struct budget_call){0};
 	for (;;) {

@@ -19,11 +19,31 @@ struct budget_caps {
 /** An open call. */
 struct budget_call {
 	int64_t id;         /* 0: none is open */
+	int conv;           /* its conversation */
 	int64_t max_tokens; /* granted for the answer, at most what was wanted */
 	bool by_price;      /* else the model has none, and tokens are counted */
 	int64_t reserved;   /* micro-dollars, or tokens */
 	int64_t lost; /* micro-dollars that a call left open by a dead process was settled with */
 };
+
+/** What a call may cost at most, and what it may have. */
+struct budget_ask {
+	const char *model;
+	int conv;
+	bool by_price;
+	int64_t input;         /* micro-dollars, or tokens */
+	int64_t output_price;  /* micro-dollars (tokens) per million tokens */
+	int64_t wanted, least; /* tokens for the answer; wanted 0: nothing is asked */
+	struct budget_caps caps;
+};
+
+/** The last nine inputs of money_reserve and turn_store. */
+#define BUDGET_ARGS(a) \
+	db_i64((a)->by_price), db_i64((a)->input), db_i64((a)->output_price), db_i64((a)->wanted), \
+		db_i64((a)->least), db_i64((a)->by_price ? (a)->caps.day : 0), \
+		db_i64((a)->by_price ? (a)->caps.repo : 0), \
+		db_i64((a)->by_price ? (a)->caps.issue : 0), \
+		db_i64((a)->by_price ? (a)->caps.run : (a)->caps.run_tokens)
 
 /** The least answer worth paying for: below it no call is made. */
 #define BUDGET_LEAST_TOKENS 4096
@@ -41,6 +61,15 @@ struct budget_caps budget_caps(const struct settings *set, const struct repo_con
  */
 err_t budget_reserve(struct run_ctx *ctx, const struct llm *llm, int conv,
 	const struct llm_request *request, int64_t wanted, struct budget_call *ret_call);
+
+/** For a reservation that another statement makes with its own (turn_store). */
+struct budget_ask budget_ask_of(struct run_ctx *ctx, const struct llm *llm, int conv,
+	const struct llm_request *request, int64_t wanted);
+
+/** What became of it. @param ret_busy  refused only because of calls that are under way
+ * @return ERR_LIMIT */
+err_t budget_granted(const struct db_rows *row, const struct budget_ask *ask,
+	struct budget_call *ret_call, bool *ret_busy);
 
 /** Ends a call that was not billed. */
 err_t budget_release(struct run_ctx *ctx, struct budget_call *call);

@@ -16,7 +16,7 @@
 #define MESSAGE_MAX ((size_t)8 << 10)
 #define META_MAX ((size_t)256 << 10)
 #define ARTIFACT_MAX ((size_t)8 << 20)
-#define PART_MAX ((size_t)256 << 10)
+#define PART_MAX JOURNAL_PART_MAX
 
 static char *meta_text(json_t *meta)
 {
@@ -51,14 +51,24 @@ err_t journal_event(struct run_ctx *ctx, enum event_level level, json_t *meta, c
 			db_i64(ctx->run.fence)));
 }
 
+err_t journal_pack(const void *data, size_t len, void **ret_packed, size_t *ret_len)
+{
+	uLongf packed_len = compressBound(len);
+	autofree void *packed = xmalloc(packed_len);
+	if (compress2(packed, &packed_len, data, len, 6) != Z_OK)
+		return err_new(ERR_INTERNAL, "zlib does not compress");
+	*ret_packed = take(&packed);
+	*ret_len = packed_len;
+	return NULL;
+}
+
 static err_t artifact_part(
 	struct run_ctx *ctx, const char *kind, const char *name, int part, const char *p, size_t n)
 {
-	uLongf packed_len = compressBound(n);
-	autofree unsigned char *packed = xmalloc(packed_len);
+	autofree void *packed = NULL;
+	size_t packed_len;
 	FAULT_POINT("artifact.%s", kind);
-	if (compress2(packed, &packed_len, (const unsigned char *)p, n, 6) != Z_OK)
-		return err_new(ERR_INTERNAL, "compress artifact %s", name);
+	ERR_TRY(err_in(journal_pack(p, n, &packed, &packed_len), "artifact %s", name));
 	return db_exec_fenced(ctx->db, Q_ARTIFACT_ADD,
 		DB_ARGS(db_str(kind), db_str(name), db_i64(part), db_i64((int64_t)n),
 			db_blob(packed, packed_len), db_i64(ctx->run.id), db_i64(ctx->run.fence)));

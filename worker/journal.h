@@ -23,6 +23,10 @@ err_t journal_artifact(
 err_t journal_blob(
 	struct run_ctx *ctx, const char *kind, const char *name, const void *data, size_t len);
 
+/** A part as it is stored: compressed, to be freed. */
+err_t journal_pack(const void *data, size_t len, void **ret_packed, size_t *ret_len);
+#define JOURNAL_PART_MAX ((size_t)256 << 10)
+
 /** Sets branch / pr_url / issue columns of the run's row; NULL leaves a column as it is. */
 err_t journal_branch(struct run_ctx *ctx, const char *branch);
 err_t journal_pull_request(struct run_ctx *ctx, const char *url);

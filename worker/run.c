@@ -12,6 +12,8 @@
 #include "lib/mem.h"
 #include "worker/lease.h"
 
+#define RECENT_MS 50 /* far below the 500 ms in which a parent sees a cancellation */
+
 static volatile sig_atomic_t stop_requested;
 
 int64_t monotonic_ms(void)
@@ -63,12 +65,17 @@ void run_state_set(struct run_ctx *ctx, const char *step, json_t *value)
 		abort(); /* out of memory, or text that was not cleaned */
 }
 
+/* Who closes is nearly done, and is killed when late. */
+static err_t check_stop(const struct run_ctx *ctx)
+{
+	return stop_requested && !ctx->closing ? err_new(ERR_STOPPING, "the worker is stopping")
+					       : NULL;
+}
+
 /* Stopping, or another's, or (unless it may be) cancelled? */
 static err_t ask(struct run_ctx *ctx, bool may_be_cancelled)
 {
-	if (stop_requested &&
-		!ctx->closing) /* who closes is nearly done, and is killed when late */
-		return err_new(ERR_STOPPING, "the worker is stopping");
+	ERR_TRY(check_stop(ctx));
 	struct db_rows *rows AUTO(db_rows_freep) = NULL;
 	ERR_TRY(db_query(
 		ctx->db, Q_RUN_ALIVE, DB_ARGS(db_i64(ctx->run.fence), db_i64(ctx->run.id)), &rows));
@@ -90,10 +97,8 @@ err_t run_hold(struct run_ctx *ctx)
 	return lease_hold(still_held, ctx);
 }
 
-err_t run_alive_callback(void *arg)
+static err_t check_time(const struct run_ctx *ctx)
 {
-	struct run_ctx *ctx = arg;
-	ERR_TRY(ask(ctx, false));
 	int64_t limit_s = settings_int(ctx->set, S_AIRUNNER_MAX_RUN_S);
 	if (!ctx->closing && monotonic_ms() - ctx->started_ms > limit_s * 1000)
 		return err_new(ERR_LIMIT,
@@ -102,8 +107,29 @@ err_t run_alive_callback(void *arg)
 	return NULL;
 }
 
+err_t run_alive_callback(void *arg)
+{
+	struct run_ctx *ctx = arg;
+	ERR_TRY(ask(ctx, false));
+	return check_time(ctx);
+}
+
 err_t run_check_alive(struct run_ctx *ctx)
 {
 	ERR_TRY(lease_hold(run_alive_callback, ctx));
 	return run_alive_callback(ctx);
+}
+
+void run_note_alive(struct run_ctx *ctx)
+{
+	ctx->alive_ms = monotonic_ms();
+}
+
+err_t run_check_recent(struct run_ctx *ctx)
+{
+	if (!ctx->alive_ms || monotonic_ms() - ctx->alive_ms > RECENT_MS)
+		return run_check_alive(ctx);
+	ERR_TRY(lease_hold(run_alive_callback, ctx));
+	ERR_TRY(check_stop(ctx));
+	return check_time(ctx);
 }

@@ -78,7 +78,8 @@ struct run_ctx {
 	enum run_stage stage;           /* its stage, for events */
 	int heal_round;                 /* 0: first edit */
 	int64_t started_ms;             /* CLOCK_MONOTONIC, before it what the attempt was worked */
-	bool closing;                   /* work is kept or reported: limits end nothing any more */
+	int64_t alive_ms; /* when a fenced write said last that the run is ours; 0: none */
+	bool closing;     /* work is kept or reported: limits end nothing any more */
 };
 
 /** Frees what the run row holds. */
@@ -101,6 +102,13 @@ void run_state_set(struct run_ctx *ctx, const char *step, json_t *value);
  * ERR_FENCE, ERR_CANCELLED, ERR_LIMIT (AIRUNNER_MAX_RUN_S over), ERR_STOPPING, ERR_DB_AWAY
  */
 err_t run_check_alive(struct run_ctx *ctx);
+
+/** The same before what stays in the work tree: an answer of the last moments counts, so that a
+ * turn asks nothing that its own writes have told. */
+err_t run_check_recent(struct run_ctx *ctx);
+
+/** A fenced write that a cancellation stops too was done. */
+void run_note_alive(struct run_ctx *ctx);
 
 /** The same as a callback while HTTP calls and commands run: never waits; arg is the run_ctx. */
 err_t run_alive_callback(void *arg);

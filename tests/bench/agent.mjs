@@ -1,7 +1,7 @@
 // The agent loop: a scripted run of 20 and of 120 turns by the real worker, with database, snapshots,
 // limits and log on, and the same answers replayed to a bare libcurl loop (build/bench/loop) in turn.
 import { execFile, spawn } from 'node:child_process';
-import { openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, readFileSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { BUILD, TREE } from '../paths.mjs';
@@ -30,6 +30,30 @@ export function turns(count) {
 	}).concat({ tools: [{ name: 'bash', input: { command: 'test -s README.md' } }, { name: 'finish', input: { summary: 'Changed some lines.' } }] });
 }
 
+/** The process that works the run: a child of the one that was started for it. */
+function runProcess(parent) {
+	return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).find((pid) => {
+		try {
+			return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) \S /s, '').split(' ')[0]) === parent;
+		} catch {
+			return false;
+		}
+	});
+}
+
+/** p50 of writing a page through to where the data lies, ms: what of a turn is the disk's. */
+function syncMs(state) {
+	const file = openSync(join(state, 'sync'), 'w');
+	const took = Array.from({ length: 200 }, (_, i) => {
+		const from = process.hrtime.bigint();
+		writeSync(file, Buffer.alloc(4096, i), 0, 4096, 0);
+		fdatasyncSync(file);
+		return Number(process.hrtime.bigint() - from) / 1000;
+	});
+	closeSync(file);
+	return ms(p50(took));
+}
+
 /** Peak kB and processor ms of a process, as far as it has come. */
 function usage(pid) {
 	try {
@@ -41,6 +65,11 @@ function usage(pid) {
 	}
 }
 
+async function status(w) {
+	const rows = await w.sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Innodb_os_log_fsyncs')");
+	return Object.fromEntries(rows.map((row) => [row.Variable_name, Number(row.Value)]));
+}
+
 async function work(w, proxy, key, count) {
 	await w.script(key, turns(count));
 	await w.issue(key);
@@ -50,11 +79,13 @@ async function work(w, proxy, key, count) {
 	proxy.replay = null;
 	const seen = [];
 	const child = spawn(join(BUILD, 'airunner-worker'), ['--run', String(id)], { cwd: TREE, env: w.programEnv('W', 'worker'), stdio: ['ignore', log, log] });
-	const questions = [];
+	const counters = [];
+	let pid;
 	proxy.onRequest = async (n) => {
-		const now = usage(child.pid);
+		pid ??= runProcess(child.pid);
+		const now = usage(pid);
 		if (now) seen.push(now);
-		if (n === 0 || n === count) questions.push(Number((await w.sql("SHOW GLOBAL STATUS LIKE 'Questions'"))[0].Value));
+		if (n === 0 || n === count) counters.push(await status(w));
 	};
 	await new Promise((resolve) => child.on('exit', resolve));
 	const [row] = await w.sql(`SELECT status, reason, turns FROM runs WHERE id = ${id}`);
@@ -64,7 +95,8 @@ async function work(w, proxy, key, count) {
 	const last = seen.at(-1);
 	return {
 		status: row.status, waits: proxy.turns.slice(1, count + 1).map((t) => t.waitUs), answers: proxy.turns.map((t) => t.answer), bytes: proxy.turns.map((t) => t.bytes),
-		cpuMs: last.cpuMs, loopCpuMs: last.cpuMs - seen[0].cpuMs, peakKb: last.peakKb, prefix: Number(prefix.bytes), statements: (questions[1] - questions[0]) / count,
+		cpuMs: last.cpuMs, loopCpuMs: last.cpuMs - seen[0].cpuMs, peakKb: last.peakKb, prefix: Number(prefix.bytes), statements: (counters[1].Questions - counters[0].Questions) / count,
+		syncs: (counters[1].Innodb_os_log_fsyncs - counters[0].Innodb_os_log_fsyncs) / count,
 		fresh: Number(sums.fresh), written: Number(sums.written), read: Number(sums.was_read),
 	};
 }
@@ -102,11 +134,11 @@ function costs(runs, loops, count) {
 	const weighted = (r) => r.fresh + 1.25 * r.written + 0.1 * r.read;
 	const plain = (r) => r.fresh + r.written + r.read;
 	table(`Cost of ${count} turns (processor: the run's process, first to last request; bash's processes not counted)`,
-		['', 'processor ms', 'peak MB', 'statements a turn', 'prefix bytes', 'request bytes, first', 'last', 'input tokens', 'of them read', 'cache-weighted', 'to uncached'],
+		['', 'processor ms', 'peak MB', 'statements a turn', 'log syncs a turn', 'prefix bytes', 'request bytes, first', 'last', 'input tokens', 'of them read', 'cache-weighted', 'to uncached'],
 		[
-			['AI Runner', m(runs, (r) => r.loopCpuMs).toFixed(0), (m(runs, (r) => r.peakKb) / 1024).toFixed(1), runs[0].statements.toFixed(1), runs[0].prefix, runs[0].bytes[0], runs[0].bytes.at(-1),
+			['AI Runner', m(runs, (r) => r.loopCpuMs).toFixed(0), (m(runs, (r) => r.peakKb) / 1024).toFixed(1), runs[0].statements.toFixed(1), runs[0].syncs.toFixed(1), runs[0].prefix, runs[0].bytes[0], runs[0].bytes.at(-1),
 				plain(runs[0]), `${(100 * runs[0].read / plain(runs[0])).toFixed(1)} %`, Math.round(weighted(runs[0])), ratio(weighted(runs[0]), plain(runs[0]))],
-			['bare loop', m(loops, (r) => r.loopCpuMs).toFixed(0), (m(loops, (r) => r.peakKb) / 1024).toFixed(1), '-', '-', '-', '-', '-', '-', '-', '-'],
+			['bare loop', m(loops, (r) => r.loopCpuMs).toFixed(0), (m(loops, (r) => r.peakKb) / 1024).toFixed(1), '-', '-', '-', '-', '-', '-', '-', '-', '-'],
 		]);
 }
 
@@ -114,10 +146,12 @@ export async function measure(state) {
 	const { world } = await import('../e2e/harness.mjs');
 	const proxy = await new Proxy().listen();
 	const w = await world({
-		repos: { BEN: { files: files() } }, worker: false,
-		settings: { ANTHROPIC_BASE_URL: `${proxy.url}/anthropic`, AIRUNNER_MAX_TURNS: 400, AIRUNNER_MAX_RUN_USD: '1000', AIRUNNER_NOTICE_RUN_USD: '900', LOG_LEVEL: 'INFO' },
+		repos: { BEN: { files: files() } }, worker: false, durable: process.env.BENCH_DISK === '1',
+		settings: { ANTHROPIC_BASE_URL: `${proxy.url}/anthropic`, AIRUNNER_MAX_TURNS: 400, AIRUNNER_MAX_RUN_USD: '1000', AIRUNNER_NOTICE_RUN_USD: '900',
+			AIRUNNER_MAX_ISSUE_USD: '1000', AIRUNNER_MAX_REPO_DAY_USD: '1000', AIRUNNER_MAX_DAY_USD: '1000', LOG_LEVEL: 'INFO' },
 	});
 	proxy.base = w.standinUrl;
+	console.log(`database ${process.env.BENCH_DISK === '1' ? 'on disk, every commit synced' : 'in memory'}; fdatasync p50 there ${syncMs(state)} ms`);
 	try {
 		let key = 0;
 		await work(w, proxy, `BEN-${++key}`, 3); // clones, fills caches

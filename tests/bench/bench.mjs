@@ -1,6 +1,7 @@
 // `make bench`: figures of this machine as Markdown tables, peers measured in the same run. Called as
 // the user that the project works as; BENCH=queue, agent or cache measures that alone. All data lies in
-// a tmpfs folder where there is one, so that the figures are processor and lock time, not the disk's.
+// a tmpfs folder where there is one, so that the figures are processor and lock time, not the disk's;
+// BENCH_DISK=1: on disk, and for the agent with a database that syncs every commit.
 import { accessSync, constants, mkdtempSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,13 +23,14 @@ function shm() {
 	}
 }
 
-const state = mkdtempSync(join(shm(), 'airunner-bench-'));
+const place = process.env.BENCH_DISK === '1' ? tmpdir() : shm();
+const state = mkdtempSync(join(place, 'airunner-bench-'));
 process.env.AIRUNNER_STATE_DIR = state; // read by tests/paths.mjs, hence the imports below
 const { removeTree } = await import('../paths.mjs');
 const { removeAtEnd } = await import('../run/parts.mjs');
 removeAtEnd(state);
 
-console.log(`${cpus().length} processors, load ${loadavg()[0].toFixed(1)}, Node ${process.version}, data in ${shm()}`);
+console.log(`${cpus().length} processors, load ${loadavg()[0].toFixed(1)}, Node ${process.version}, data in ${place}`);
 setTimeout(() => { // what was started is ended with this process (tests/run/leash.sh)
 	console.error(`not done within ${DEADLINE_MIN} minutes (BENCH_MINUTES)`);
 	process.exit(1);

@@ -67,7 +67,7 @@ await test('it was told the task, the diff, a summary and the findings, and none
 	assert.equal(requests.length, 4, 'no answer was asked for twice');
 	const first = input(requests[0]).input;
 	assert.equal(first.length, 1);
-	const [{ text }] = first[0].content;
+	const text = first[0].content;
 	for (const part of ['Please do OM-1.', '<diff>', '+A note for OM-1.', '+exports.answer = () => 44;', 'Summary so far:', 'And again.', 'The checks ran on your work']) {
 		assert.ok(text.includes(part), `${part} is not in ${text}`);
 	}

@@ -1,7 +1,7 @@
 // A retry by a person is an order: the run takes back the issue that its own report had given away, in
 // Jira and in the status it is worked in, works it, and counts its limits anew. What a person has done
 // with the issue since counts more. And an end that was decided before a kill stays as it was.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { git } from '../sample/sample.mjs';
 import { AI_ACCOUNT, HUMAN_ACCOUNT, STATE, assert, create, finish, finishTests, goodTurns, replace, test, tinyProject, until, view, world } from './harness.mjs';
@@ -107,6 +107,7 @@ await test('killed while it takes the issue back, it takes it back once', async 
 	writeFileSync(join(faults, 'RE-5'), 'kill@outbox.retake-assign.done:1\nkill@outbox.retake-status.done:1\n');
 	await w.script('RE-5', goodTurns('b.md'));
 	await assertReported('RE-5', await retry(id, 'restart', 'RE-5'));
+	assert.ok(!existsSync(join(faults, 'RE-5')), 'it was killed twice');
 	const changes = (await w.jiraIssue('RE-5')).changelog.flatMap((c) => c.items.map((i) => `${i.field}: ${i.to}`));
 	assert.equal(changes.filter((c) => c === `assignee: ${AI_ACCOUNT}`).length, 2, 'by the person, and once by us');
 });

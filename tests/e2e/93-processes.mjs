@@ -12,7 +12,7 @@ import { BUILD } from '../paths.mjs';
 import { TREE, assert, bash, create, finish, finishTests, sleep, test, tinyProject, until, world } from './harness.mjs';
 
 const SOAK = process.env.SOAK === '1';
-const KILLS = SOAK ? 20 : 2;
+const KILLS = SOAK ? 12 : 2;
 const SILENCE_MS = SOAK ? 45000 : 3000; // how long a child goes on without a renewal (worker/lease.h)
 
 const w = await world({
@@ -21,6 +21,12 @@ const w = await world({
 });
 const secret = keptSecret(w.state, 'jira-webhook-secret');
 const { bare } = w.repos.PR;
+
+/** The launcher's wait grows when a part dies often, which here is our doing. */
+function killPart(name) {
+	w.parts[name].waitMs = 200;
+	w.parts[name].kill('SIGKILL');
+}
 
 let count = 0;
 async function begin(turns) {
@@ -35,7 +41,8 @@ const asked = async (key) => (await w.requests('?service=anthropic')).filter((r)
 const running = (what) => () => commands(below(w.parts.worker.pid)).some((line) => line.includes(what));
 async function endsWell(run) {
 	await w.waitRun(run.id);
-	assert.deepEqual(await wrongEnd(w, { ...run, row: await rowOf(run.id) }), []);
+	// A kill may fall between an answer and its row: 90-kill-points.mjs knows where exactly, this does not.
+	assert.deepEqual(await wrongEnd(w, { ...run, row: await rowOf(run.id), askedTwice: null }), []);
 }
 const figures = (list) => `${Math.round(percentile(list, 0.5))} ms in the median, ${Math.round(percentile(list, 1))} ms at most of ${list.length}`;
 const warm = await begin();
@@ -50,7 +57,7 @@ await test('the worker\'s parent is killed: all its processes die, its successor
 		const tree = below(w.parts.worker.pid);
 		const { fence } = await rowOf(run.id);
 		const from = Date.now();
-		w.parts.worker.kill('SIGKILL');
+		killPart('worker');
 		await until('all processes are gone', patient(5000), () => alive(tree).length === 0, 2);
 		gone.push(Date.now() - from);
 		await until('the run goes on', 30000, async () => {
@@ -123,10 +130,10 @@ await test('handlers and nginx are killed: each is back at once', async () => {
 		'all handler processes': async () => handler().forEach((pid) => process.kill(pid, 'SIGKILL')),
 		'the handlers\' parent': async () => {
 			const before = handler();
-			w.parts.webhook.kill('SIGKILL');
+			killPart('webhook');
 			await until('its processes are gone', 5000, () => alive(before).length === 0);
 		},
-		'nginx\'s master': async () => w.parts.nginx.kill('SIGKILL'),
+		'nginx\'s master': async () => killPart('nginx'),
 		'nginx\'s workers': async () => below(w.parts.nginx.pid).forEach((pid) => process.kill(pid, 'SIGKILL')),
 	};
 	for (const [what, kill] of Object.entries(kinds)) {

@@ -56,7 +56,8 @@ static void add_run(int id, int repo, const char *issue)
 static void clear(void)
 {
 	with_db_sql(db,
-		"DELETE FROM run_messages; DELETE FROM llm_calls; DELETE FROM budgets; "
+		"DELETE FROM run_events; DELETE FROM run_messages; DELETE FROM llm_calls; DELETE "
+		"FROM budgets; "
 		"DELETE FROM runs; DELETE FROM repos WHERE id > 0; "
 		"INSERT INTO repos (id, address) VALUES (1, 'one'), (2, 'two'), (3, 'three')");
 }
@@ -103,7 +104,7 @@ static void answer_on(struct db *on, int run, int64_t call, int seq, int64_t cos
 		DB_ARGS(db_i64(run), db_i64(7), db_i64(call), db_i64(1), db_i64(seq), db_str("m"),
 			db_blob("x", 1), db_str("tool_use"), db_str("req"), db_i64(tokens),
 			db_i64(0), db_i64(0), db_i64(0), db_i64(0),
-			cost < 0 ? db_null() : db_i64(cost), db_i64(1)),
+			cost < 0 ? db_null() : db_i64(cost), db_i64(tokens), db_i64(1)),
 		&rows));
 	assert_true(db_rows_next(rows));
 	assert_int_equal(db_rows_i64(rows, "ours"), 1);
@@ -163,7 +164,7 @@ static void an_answer_and_its_cost_are_stored_together_or_not_at_all(void **stat
 	err_t e = budget_query(db, Q_ANSWER_STORE,
 		DB_ARGS(db_i64(1), db_i64(7), db_i64(call.id), db_i64(1), db_i64(1), db_str("m"),
 			db_blob("x", 1), db_str("s"), db_str("r"), db_i64(1), db_i64(0), db_i64(0),
-			db_i64(1), db_i64(0), db_i64(99), db_i64(1)),
+			db_i64(1), db_i64(0), db_i64(99), db_i64(1), db_i64(1)),
 		&rows);
 	assert_int_equal(err_code(e), ERR_DB_DUPLICATE); /* there is such a message */
 	assert_scopes("spent_usd_micro", 0);
@@ -248,6 +249,10 @@ static void the_parent_settles_what_ended_runs_left_open_and_nothing_else(void *
 		with_db_number(db, "SELECT cost_usd_micro FROM runs WHERE id = 1"), one.reserved);
 	assert_null(budget_sweep(db));
 	assert_int_equal(budget("day", "spent_usd_micro"), one.reserved);
+	assert_int_equal(with_db_number(db, "SELECT COUNT(*) FROM run_events WHERE run_id = 1 AND "
+					    "message LIKE '%at most 0.359616 USD' AND "
+					    "JSON_VALUE(meta, '$.estimated') = 1"),
+		1);
 }
 
 static void nothing_is_reserved_for_a_run_that_is_not_ours(void **state)

@@ -125,6 +125,62 @@ static void change_of_same_size_and_time_is_seen(void **state)
 	expect_changes(f, "M src/a.ts\n");
 }
 
+/* File times have the grain of a clock tick: several writes fall into one. */
+static void a_file_that_is_written_again_at_once_is_read_again(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *path = xasprintf("%s/new.txt", path_of(f));
+	char before[OID_HEX + 1] = "", now[OID_HEX + 1];
+	int fd = open(path, O_WRONLY | O_CREAT, 0644);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 200; i++) {
+		char text[16];
+		snprintf(text, sizeof text, "%08d", i);
+		assert_int_equal(pwrite(fd, text, 8, 0), 8);
+		no_error(work_tree_snapshot(f->tree, NULL, now));
+		assert_string_not_equal(now, before);
+		if (i % 40 == 39)
+			usleep(30000); /* this one is remembered */
+		no_error(work_tree_snapshot(f->tree, NULL, before));
+		assert_string_equal(now, before);
+	}
+	close(fd);
+}
+
+static void a_remembered_file_is_known_by_its_times_mode_and_inode(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *path = xasprintf("%s/new.txt", path_of(f));
+	autofree char *other = xasprintf("%s/other", path_of(f));
+	char first[OID_HEX + 1], second[OID_HEX + 1];
+	AUTO(buf_release) struct buf one = BUF(100), two = BUF(100);
+	buf_adds(&one, "same size 1");
+	buf_adds(&two, "same size 2");
+	const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+	no_error(buf_write_file(&one, path, 0644));
+	no_error(buf_write_file(&two, other, 0644));
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	assert_int_equal(utimensat(AT_FDCWD, other, times, 0), 0);
+	usleep(30000);
+	no_error(work_tree_snapshot(f->tree, NULL, first));
+	assert_int_equal(rename(other, path), 0); /* its ctime is new, and its inode another */
+	no_error(work_tree_snapshot(f->tree, NULL, second));
+	assert_string_not_equal(first, second);
+	usleep(30000);
+	no_error(work_tree_snapshot(f->tree, NULL, second));
+	int fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "some", 4, 0), 4);
+	close(fd);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0); /* as a command can */
+	no_error(work_tree_snapshot(f->tree, NULL, first));
+	assert_string_not_equal(first, second);
+	usleep(30000);
+	no_error(work_tree_snapshot(f->tree, NULL, first));
+	assert_int_equal(chmod(path, 0755), 0);
+	no_error(work_tree_snapshot(f->tree, NULL, second));
+	assert_string_not_equal(first, second);
+}
+
 static void restore_trusts_no_time_that_a_command_set(void **state)
 {
 	struct fixture *f = *state;
@@ -425,6 +481,8 @@ int main(void)
 		CASE(untouched_tree_is_the_base_tree),
 		CASE(snapshot_takes_changed_new_and_deleted_files_but_no_ignored_ones),
 		CASE(change_of_same_size_and_time_is_seen),
+		CASE(a_file_that_is_written_again_at_once_is_read_again),
+		CASE(a_remembered_file_is_known_by_its_times_mode_and_inode),
 		CASE(restore_trusts_no_time_that_a_command_set),
 		CASE(modes_and_links_are_kept),
 		CASE(refused_paths_stay_as_in_the_base),

@@ -9,6 +9,7 @@
 #include "worker/agent/limits.h"
 #include "worker/agent/record.h"
 #include "worker/agent/tools.h"
+#include "worker/budget.h"
 
 struct agent {
 	struct run_ctx *ctx;
@@ -28,6 +29,8 @@ struct agent {
 	int cut, paused;        /* such answers in a row */
 	int outputs;            /* long outputs kept this turn */
 	bool ended;
+	bool tree_changed; /* a tool of this turn may have changed files: result->tree is stored */
+	struct budget_call call; /* reserved with what the last turn left */
 	bool interrupted; /* the answer at hand is one of before a crash: its calls are not run */
 };
 
@@ -57,8 +60,6 @@ err_t agent_run_tools(struct agent *a, const struct llm_calls *calls, struct spe
 err_t agent_open(struct agent *a, const char *text);
 /** The step's notes (state.edit), borrowed; made when there are none. */
 json_t *agent_notes(struct agent *a);
-/** Stores a user message, the notes and the turn's change of files that go with it, or nothing. */
-err_t agent_say(struct agent *a, const struct speech *speech);
 /** A model for a conversation of this run. */
 err_t agent_llm_open(const struct agent *a, const char *model, struct llm *ret_llm);
 /** What a conversation of this model begins with. */
@@ -128,7 +129,18 @@ err_t agent_third_round(struct agent *a, bool *ret_switched);
 /** Adds an answer to what the run has spent. */
 void agent_count(struct agent *a, const struct llm_answer *answer);
 
+/* ---- say.c ---- */
+
+/** Stores a user message, the notes, the turn's work tree and change of files, or nothing; and
+ * reserves what the next call may cost (a->call), where one may follow and the caps allow it. */
+err_t agent_say(struct agent *a, const struct speech *speech);
+
 /* ---- ask.c ---- */
+
+/** The request that this conversation stands at. */
+struct llm_request agent_request(struct agent *a);
+/** Tokens that an answer may have. */
+int64_t agent_wanted_output(const struct agent *a);
 
 /** One call: limits, the call, the stored answer. */
 err_t agent_ask(struct agent *a, struct llm_answer *ret_answer);
@@ -176,8 +188,11 @@ err_t agent_check_finish(struct agent *a, struct tool_result *result);
 
 /* ---- record.c ---- */
 
-/** Records how the work tree changed since the last record, under the message stored just now. */
-err_t agent_store_change(struct agent *a);
+/** How the work tree changed since the last record, exactly; nothing when that is too large (which
+ * is told). */
+err_t agent_change(struct agent *a, struct buf *out, bool *ret_changed);
+/** Notes that it is recorded. */
+void agent_note_recorded(struct agent *a);
 
 /* ---- output.c ---- */
 

@@ -83,7 +83,8 @@ static err_t note_tree(struct agent *a, struct tool_result *res)
 		return NULL;
 	}
 	ERR_TRY(e);
-	return conversation_tree(a->ctx, &a->conv, a->result->tree);
+	a->tree_changed = true; /* stored with the results */
+	return NULL;
 }
 
 static err_t run_tool(struct agent *a, const struct llm_call *call, struct tool_result *res)
@@ -95,7 +96,7 @@ static err_t run_tool(struct agent *a, const struct llm_call *call, struct tool_
 		tool_fail(res, "the input is not a JSON object");
 	if (res->is_error)
 		return NULL;
-	ERR_TRY(run_check_alive(a->ctx));
+	ERR_TRY(run_check_recent(a->ctx));
 	int64_t began_ms = monotonic_ms();
 	FAULT_POINT("tool.%s.before", call->name);
 	ERR_TRY(tool->run(&a->env, call->input, res));

@@ -12,6 +12,7 @@
 #include "worker/fault.h"
 #include "worker/journal.h"
 
+#define LEFT_OPEN "A call of the model's was left open by a process that ended"
 #define SILENT_MANY 2 /* answers in a row without a call; the next one is made to have one */
 
 /* A call with its reservation. */
@@ -29,7 +30,7 @@ bool agent_keeps(const struct llm_answer *answer)
 
 /* ---- reserving ---- */
 
-static int64_t wanted_output(const struct agent *a)
+int64_t agent_wanted_output(const struct agent *a)
 {
 	int64_t most = a->llm.profile.max_output;
 	int64_t wanted = a->max_output ? a->max_output : LLM_MAX_OUTPUT;
@@ -51,8 +52,7 @@ static err_t reserve(struct asking *s)
 	struct agent *a = s->a;
 	ERR_TRY(budget_reserve(a->ctx, &a->llm, a->conv.conv, &s->request, s->wanted, &s->call));
 	s->request.max_output = s->call.max_tokens;
-	return charge(
-		a, s->call.lost, "A call of the model's was left open by a process that ended");
+	return charge(a, s->call.lost, LEFT_OPEN);
 }
 
 /* A try without an answer: what it may have cost is charged; another one needs room of its own. */
@@ -155,22 +155,46 @@ static err_t ask(struct asking *s, struct llm_answer *answer)
 	return watch_cache(a, &answer->usage, asked_ms, blocks);
 }
 
+struct llm_request agent_request(struct agent *a)
+{
+	return (struct llm_request){.prefix = a->conv.prefix,
+		.prefix_len = a->conv.prefix_len,
+		.messages = a->conv.messages,
+		.count = a->conv.count,
+		.must_call = a->watch.silent >= SILENT_MANY,
+		.alive = run_alive_callback,
+		.alive_arg = a->ctx};
+}
+
+/* The reservation that the last turn made, or a new one. */
+static err_t take_reservation(struct asking *s)
+{
+	struct agent *a = s->a;
+	s->call = a->call;
+	a->call = (struct budget_call){0};
+	if (s->call.id && s->call.conv != a->conv.conv) /* a new conversation was begun */
+		ERR_TRY(budget_release(a->ctx, &s->call));
+	if (!s->call.id)
+		return reserve(s);
+	s->request.max_output = s->call.max_tokens;
+	return charge(a, s->call.lost, LEFT_OPEN);
+}
+
 err_t agent_ask(struct agent *a, struct llm_answer *answer)
 {
-	ERR_TRY(limits_check(&a->limits, &a->spent, monotonic_ms() - a->ctx->started_ms));
-	ERR_TRY(run_check_alive(a->ctx));
-	struct asking s = {.a = a,
-		.wanted = wanted_output(a),
-		.request = {.prefix = a->conv.prefix,
-			.prefix_len = a->conv.prefix_len,
-			.messages = a->conv.messages,
-			.count = a->conv.count,
-			.must_call = a->watch.silent >= SILENT_MANY,
-			.alive = run_alive_callback,
-			.alive_arg = a->ctx,
-			.failed = on_failure,
-			.failed_arg = &s}};
-	ERR_TRY(reserve(&s));
+	struct asking s = {.a = a, .wanted = agent_wanted_output(a), .request = agent_request(a)};
+	s.request.failed = on_failure;
+	s.request.failed_arg = &s;
+	err_t e = limits_check(&a->limits, &a->spent, monotonic_ms() - a->ctx->started_ms);
+	if (!e)
+		e = run_check_recent(a->ctx); /* the reservation's own fence is the last word */
+	if (e && a->call.id) {
+		struct err cause = *e;
+		(void)budget_release(a->ctx, &a->call); /* else settled when the run ends */
+		return err_new(cause.code, "%s", cause.text);
+	}
+	ERR_TRY(e);
+	ERR_TRY(take_reservation(&s));
 	FAULT_POINT("llm.asking");
 	return ask(&s, answer);
 }

@@ -118,19 +118,40 @@ bool conversation_ends_with_answer(const struct conversation *c)
 	return c->last_answer_seq > 0 && c->last_answer_seq == c->next_seq - 1;
 }
 
-err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
-	const struct llm_part *parts, size_t count)
+void conversation_unsay(struct conversation *c, size_t count)
+{
+	while (c->count > count) {
+		free((char *)c->messages[--c->count].data);
+		c->next_seq--;
+	}
+}
+
+err_t conversation_add(
+	const struct llm *llm, struct conversation *c, const struct llm_part *parts, size_t count)
 {
 	AUTO(buf_release) struct buf b = BUF(MAX_MESSAGE);
 	llm_user_message(llm, parts, count, c->count == 0, &b);
 	if (buf_cut(&b))
 		return err_new(ERR_TOO_LARGE, "a message to the model is larger than %u bytes",
 			MAX_MESSAGE);
-	ERR_TRY(store(ctx, llm, c, "user", b.data, b.len));
 	c->next_seq++;
 	size_t len = b.len;
 	add_message(c, buf_take(&b), len, true, (int)count);
 	return NULL;
+}
+
+err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
+	const struct llm_part *parts, size_t count)
+{
+	size_t said = c->count;
+	ERR_TRY(conversation_add(llm, c, parts, count));
+	const struct llm_message *m = &c->messages[said];
+	c->next_seq--;
+	err_t e = store(ctx, llm, c, "user", m->data, m->len);
+	c->next_seq++;
+	if (e)
+		conversation_unsay(c, said);
+	return e;
 }
 
 /* With the cost of its call: one transaction. */
@@ -150,17 +171,11 @@ static err_t store_answer(struct run_ctx *ctx, const struct llm *llm, const stru
 			u->is_known ? db_i64(u->fresh + written + u->read + u->output) : db_null(),
 			db_i64(a->latency_ms)),
 		&rows));
-	return db_rows_next(rows) && db_rows_i64(rows, "ours")
-		       ? NULL
-		       : err_new(ERR_FENCE, "the run is not this worker's any more");
-}
-
-void conversation_unsay(struct conversation *c, size_t count)
-{
-	while (c->count > count) {
-		free((char *)c->messages[--c->count].data);
-		c->next_seq--;
-	}
+	if (!db_rows_next(rows) || !db_rows_i64(rows, "ours"))
+		return err_new(ERR_FENCE, "the run is not this worker's any more");
+	if (!db_rows_i64(rows, "cancelled"))
+		run_note_alive(ctx);
+	return NULL;
 }
 
 /* An answer that was received is paid for: it is stored also when the database goes away for a
@@ -193,13 +208,6 @@ err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct con
 		add_message(c, xstrndup(answer->message.data, answer->message.len),
 			answer->message.len, false, answer->blocks);
 	return NULL;
-}
-
-err_t conversation_tree(struct run_ctx *ctx, const struct conversation *c, const char *tree)
-{
-	return db_exec_fenced(ctx->db, Q_MESSAGE_TREE,
-		DB_ARGS(db_str(tree), db_i64(ctx->run.id), db_i64(c->conv),
-			db_i64(c->last_answer_seq), db_i64(ctx->run.id), db_i64(ctx->run.fence)));
 }
 
 err_t conversation_newest_tree(struct run_ctx *ctx, int conv, int64_t after_seq, char ret_tree[41])

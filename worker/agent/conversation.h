@@ -37,6 +37,10 @@ err_t conversation_load(struct run_ctx *ctx, const struct llm *llm, int conv,
 bool conversation_ends_with_answer(const struct conversation *c);
 void conversation_release(struct conversation *c);
 
+/** Adds a user message that is stored by the caller next (agent_say), under next_seq - 1. */
+err_t conversation_add(
+	const struct llm *llm, struct conversation *c, const struct llm_part *parts, size_t count);
+
 /** Stores a user message, then adds it. */
 err_t conversation_say(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
 	const struct llm_part *parts, size_t count);
@@ -48,9 +52,6 @@ void conversation_unsay(struct conversation *c, size_t count);
  * (worker/budget.h), in one transaction. */
 err_t conversation_answer(struct run_ctx *ctx, const struct llm *llm, struct conversation *c,
 	const struct llm_answer *answer, bool keep, int64_t call_id);
-
-/** Notes the work tree after the last answer's tools. */
-err_t conversation_tree(struct run_ctx *ctx, const struct conversation *c, const char *tree);
 
 /** The work tree after the newest answer whose results are stored, of those after message
  * after_seq; ret_tree stays as it is when there is none. */

@@ -35,27 +35,6 @@ err_t agent_store_notes(struct agent *a)
 		NULL);
 }
 
-err_t agent_say(struct agent *a, const struct speech *speech)
-{
-	agent_note_watch(a);
-	size_t said = a->conv.count;
-	json_auto_t *recorded = json_incref(json_object_get(agent_notes(a), "recorded_tree"));
-	struct db_try t = {0};
-	while (db_try(a->ctx->db, &t)) {
-		conversation_unsay(&a->conv, said);
-		if (recorded) /* a try that was rolled back recorded nothing */
-			json_object_set(agent_notes(a), "recorded_tree", recorded);
-		else
-			json_object_del(agent_notes(a), "recorded_tree");
-		t.error = conversation_say(a->ctx, &a->llm, &a->conv, speech->parts, speech->count);
-		if (!t.error)
-			t.error = agent_store_change(a);
-		if (!t.error)
-			t.error = agent_store_notes(a);
-	}
-	return t.error;
-}
-
 /* ---- the beginning ---- */
 
 err_t agent_prefix(const struct agent *a, const struct llm *llm, struct buf *out)
@@ -152,7 +131,7 @@ static err_t answer_again(struct agent *a)
 	if (speech.count == 0)
 		return NULL;
 	ERR_TRY(agent_discipline(a, &speech));
-	ERR_TRY(conversation_tree(a->ctx, &a->conv, a->result->tree)); /* what it did is undone */
+	a->tree_changed = true; /* what it did is undone */
 	return agent_say(a, &speech);
 }
 

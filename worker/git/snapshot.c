@@ -58,7 +58,8 @@ static err_t refuse_lfs(struct snapshot *snapshot, const char *path)
 	return NULL;
 }
 
-static err_t add(struct snapshot *snapshot, const char *path)
+/* Mode 0: nothing that git could hold. */
+static err_t read_file(struct snapshot *snapshot, const char *path, git_index_entry *entry)
 {
 	static const uint32_t modes[] = {
 		[FILE_REGULAR] = GIT_FILEMODE_BLOB,
@@ -69,17 +70,38 @@ static err_t add(struct snapshot *snapshot, const char *path)
 	enum file_kind kind;
 	ERR_TRY(tree_files_read(snapshot->folder, path, &content, &kind));
 	if (kind == FILE_OTHER)
-		return NULL; /* a pipe, a socket: nothing that git could hold */
-	git_index_entry entry = {.path = path, .mode = modes[kind]};
+		return NULL; /* a pipe, a socket */
+	entry->mode = modes[kind];
 	int rc = git_blob_create_from_buffer(
-		&entry.id, snapshot->tree->repo, content.data, content.len);
-	if (rc < 0)
-		return store_error(rc, "store %s", path);
+		&entry->id, snapshot->tree->repo, content.data, content.len);
+	return rc < 0 ? store_error(rc, "store %s", path) : NULL;
+}
+
+/* A file that was stored before, as it is, is not read again. */
+static err_t store_file(struct snapshot *snapshot, const char *path, git_index_entry *entry)
+{
+	struct stat st, after;
+	struct blob_memo *memo = &snapshot->tree->memo;
+	bool is_file = tree_files_look(snapshot->folder, path, &st);
+	if (is_file && blob_memo_find(memo, path, &st, &entry->id, &entry->mode))
+		return NULL;
+	ERR_TRY(read_file(snapshot, path, entry));
+	if (is_file && entry->mode && tree_files_look(snapshot->folder, path, &after))
+		blob_memo_note(memo, path, &st, &after, &entry->id, entry->mode);
+	return NULL;
+}
+
+static err_t add(struct snapshot *snapshot, const char *path)
+{
+	git_index_entry entry = {.path = path};
+	ERR_TRY(store_file(snapshot, path, &entry));
+	if (!entry.mode)
+		return NULL;
 	const git_index_entry *old = git_index_get_bypath(snapshot->index, path, 0);
 	if (old && old->mode == entry.mode && git_oid_equal(&old->id, &entry.id))
 		return NULL; /* only its time differed */
 	ERR_TRY(refuse_lfs(snapshot, path));
-	rc = git_index_add(snapshot->index, &entry);
+	int rc = git_index_add(snapshot->index, &entry);
 	return rc < 0 ? store_error(rc, "add %s", path) : NULL;
 }
 

@@ -179,3 +179,12 @@ err_t tree_files_read(int dir_fd, const char *path, struct buf *out, enum file_k
 		*ret_kind = kind;
 	return e;
 }
+
+bool tree_files_look(int dir_fd, const char *path, struct stat *ret_st)
+{
+	int fd = open_beneath(dir_fd, path, O_PATH);
+	bool is_file = fd >= 0 && fstat(fd, ret_st) == 0 && S_ISREG(ret_st->st_mode);
+	if (fd >= 0)
+		close(fd);
+	return is_file;
+}

@@ -3,6 +3,9 @@
 #ifndef AIRUNNER_GIT_FILES_H
 #define AIRUNNER_GIT_FILES_H
 
+#include <stdbool.h>
+#include <sys/stat.h>
+
 #include "lib/buf.h"
 #include "lib/err.h"
 
@@ -21,5 +24,9 @@ enum file_kind { FILE_OTHER, FILE_REGULAR, FILE_EXECUTABLE, FILE_LINK };
  * @return ERR_NOT_FOUND, ERR_TOO_LARGE (over the buffer's limit), ERR_IO
  */
 err_t tree_files_read(int dir_fd, const char *path, struct buf *out, enum file_kind *ret_kind);
+
+/** Looks at a regular file beneath dir_fd, likewise through no link. @return false for anything
+ * else */
+bool tree_files_look(int dir_fd, const char *path, struct stat *ret_st);
 
 #endif

@@ -260,6 +260,7 @@ void work_tree_close(struct work_tree *tree)
 		(void)unlink(
 			tree->dirty_path); /* a mark that stays costs the next run some time only */
 	git_repository_free(tree->repo);
+	blob_memo_release(&tree->memo);
 	free(tree->path);
 	free(tree->index_path);
 	free(tree->dirty_path);

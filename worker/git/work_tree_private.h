@@ -2,6 +2,7 @@
 #ifndef AIRUNNER_WORK_TREE_PRIVATE_H
 #define AIRUNNER_WORK_TREE_PRIVATE_H
 
+#include "worker/git/blob_memo.h"
 #include "worker/git/store_private.h"
 
 struct work_tree {
@@ -10,6 +11,7 @@ struct work_tree {
 	char *path;
 	char *index_path; /* outside the tree, so that no command can write it */
 	char *dirty_path;
+	struct blob_memo memo; /* of files that differ from the index */
 };
 
 /**
