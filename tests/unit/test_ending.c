@@ -17,7 +17,7 @@
 #include "worker/ending.h"
 #include "worker/journal.h"
 
-static struct settings *set;
+static struct settings *set, *db_set; /* the connection reads its own when it is made anew */
 static struct db *db;
 static struct run_ctx ctx;
 
@@ -164,8 +164,7 @@ static int setup(void **state)
 {
 	(void)state;
 	static const char *const overrides[] = {"AIRUNNER_OUTSIDE_PATIENCE_S=3600", NULL};
-	db = with_db_open(&set);
-	settings_free(set);
+	db = with_db_open(&db_set);
 	set = with_db_settings(overrides);
 	return 0;
 }
@@ -176,6 +175,7 @@ static int teardown(void **state)
 	with_db_sql(db, "DELETE FROM runs");
 	db_close(db);
 	settings_free(set);
+	settings_free(db_set);
 	return 0;
 }
 
