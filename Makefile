@@ -154,9 +154,9 @@ test: packages-test
 	@exec tests/run/as-user.sh node tests/runner.mjs $(T)
 
 # The long harnesses in full: kill points, faults of network, database, processes, disk and clocks, of
-# the models' services; streams cut at every byte.
+# the models' services; streams cut at every byte; six events in every order.
 soak: packages-test
-	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9 e2e/41 e2e/42 unit/test_cut)
+	@SOAK=1 exec tests/run/as-user.sh node tests/runner.mjs $(or $(T),e2e/9 e2e/41 e2e/42 e2e/52 e2e/55 unit/test_cut)
 
 # BENCH=queue, agent or cache measures that alone.
 bench: packages-bench
@@ -174,7 +174,7 @@ help:
 	@echo 'make run         everything on loopback, with stand-ins for services without keys; Ctrl-C stops it'
 	@echo 'make test        every test; T="unit/test_db e2e/10" chooses'
 	@echo 'make soak        the long harnesses in full (kill points, faults of network, database, disk, clocks, bursts, a million claims)'
-	@echo 'make bench       figures of queue and agent beside BullMQ and a bare loop, < 10 minutes; BENCH=queue or agent chooses'
+	@echo 'make bench       figures of queue and agent beside BullMQ and a bare loop; BENCH=queue, agent or cache chooses'
 	@echo 'make lint        format, rules of the house, length report, shellcheck'
 	@echo 'make fresh       both commands on a pristine Debian 12 root (needs root); transcript in build/fresh/'
 	@echo 'make packages    install the Debian packages (etc/packages.txt); also packages-{build,run,test,bench,fresh,lint}'
