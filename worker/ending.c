@@ -155,8 +155,10 @@ static int64_t wait_s_of(const struct run_ctx *ctx, int64_t times)
 
 static err_t note_wait(struct run_ctx *ctx, err_t cause, int64_t wait_s)
 {
-	return journal_event(ctx, EVENT_ERROR, NULL, "%s. Tries again in %lld s", cause->text,
-		(long long)wait_s);
+	size_t len = strlen(cause->text);
+	bool ended = len && cause->text[len - 1] == '.'; /* by the service's own words */
+	return journal_event(ctx, EVENT_ERROR, NULL, "%s%s Tries again in %lld s", cause->text,
+		ended ? "" : ".", (long long)wait_s);
 }
 
 void ending_requeue(struct run_ctx *ctx, err_t cause)
