@@ -207,7 +207,9 @@ err_t ending_wait(struct run_ctx *ctx, err_t cause, bool *ret_waits)
 		&rows));
 	if (!db_rows_next(rows) || db_rows_i64(rows, "waited_s") >= patience_s)
 		return NULL;
-	int64_t wait_s = wait_s_of(ctx, db_rows_i64(rows, "waits") - 1);
+	int64_t waits =
+		db_rows_i64(rows, "waits"); /* 0: before any step of this one was journalled */
+	int64_t wait_s = wait_s_of(ctx, waits > 0 ? waits - 1 : 0);
 	int64_t parked_s = kept.code == ERR_RATE ? rate_parked_s() : 0;
 	wait_s = wait_s > parked_s ? wait_s : parked_s;
 	ERR_TRY(note_wait(ctx, &kept, wait_s));
