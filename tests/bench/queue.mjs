@@ -67,9 +67,9 @@ async function startDatabase(state) {
 		.trim().split('\n').map((line) => line.split(' ').map(Number));
 	/** Until the rows just made are on their pages: the server writes them for a while, on the same processors. */
 	const settle = async () => {
-		await database.sql('SET GLOBAL innodb_max_dirty_pages_pct = 0', '');
+		await database.sql('SET GLOBAL innodb_io_capacity_max = 40000, GLOBAL innodb_io_capacity = 20000, GLOBAL innodb_max_dirty_pages_pct = 0', '');
 		await until('pages are written', 120000, async () => Number((await database.sql("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'", ''))[0].Value) < 100, 500);
-		await database.sql('SET GLOBAL innodb_max_dirty_pages_pct = 90', '');
+		await database.sql('SET GLOBAL innodb_io_capacity = 200, GLOBAL innodb_io_capacity_max = 2000, GLOBAL innodb_max_dirty_pages_pct = 90', '');
 	};
 	return { database, sample, settle };
 }
